@@ -1,0 +1,156 @@
+"""The life of an approval request, as pure steps: state and arrival in, state out.
+
+pending ──click──▶ decided ──evidence──▶ delivered
+   │                 │  ├──answer of another──▶ decided_elsewhere
+   │                 │  ├──asked no longer──▶ withdrawn (never sent) | unconfirmed (sent, no evidence)
+   │                 │  └──refused for good──▶ failed ──retry──▶ decided
+   ├──asked no longer──▶ withdrawn ──its tool runs all the same──▶ decided_elsewhere
+   ├──its tool runs──▶ decided_elsewhere
+   └──asked again with another input──▶ superseded
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where an approval request stands."""
+
+    PENDING = "pending"
+    DECIDED = "decided"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+    DECIDED_ELSEWHERE = "decided_elsewhere"
+    UNCONFIRMED = "unconfirmed"
+
+
+OPEN = frozenset({State.PENDING, State.DECIDED, State.FAILED})
+# How long evidence may come after the environment stopped asking: the tool's start and the
+# emptied list travel in separate frames, on two sockets.
+GRACE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A tool call the environment asks about, in one runtime, as one frame told it."""
+
+    environment: str
+    agent_id: str
+    conversation_id: str
+    tool_call_id: str
+    tool_name: str
+    tool_input: Mapping[str, Any]
+    diffs: tuple[Any, ...]
+    words: str  # what the agent said just before, its own claim and nobody's evidence
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on a tool call: by whom, when and why."""
+
+    approve: bool
+    reason: str
+    user_id: str  # empty: decided by the relay itself
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Approval:
+    """An approval request with all that is known of it."""
+
+    id: str
+    team_id: str
+    asked: Asked
+    input_hash: str
+    occurrence: int
+    state: State
+    decision: Decision | None
+    requesters: tuple[str, ...]
+    message_id: str | None
+    epoch: str  # the pair of sockets on which it was last seen asked
+    event_seq: int  # the highest position at which it was seen asked, within that epoch
+    gone_at: datetime | None
+    sent: bool  # an attempt to deliver the decision has begun
+    note: str  # why it failed
+    created_at: datetime
+    revision: int  # grows with every change, so that a card can be told from an older one
+
+    @property
+    def open(self) -> bool:
+        """Whether the environment may still be waiting for our answer."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True)
+class ToolStarted:
+    """The tool of this call was seen to start: somebody approved it."""
+
+
+@dataclass(frozen=True)
+class ToolReturned:
+    """The tool of this call was seen to return; `text` of an error return may be a denial's reason."""
+
+    error: bool
+    text: str
+
+
+Evidence = ToolStarted | ToolReturned
+
+
+def after_evidence(approval: Approval, evidence: Evidence) -> State:
+    """Return the state after a sign of what became of the tool call.
+
+    Delivered needs a sign of *our* decision: a start for an approval, an error return with our
+    reason for a denial, and an attempt of ours before it.
+    """
+    if approval.state in (State.DELIVERED, State.SUPERSEDED, State.DECIDED_ELSEWHERE):
+        return approval.state
+    if approval.decision is None or not approval.sent:
+        return State.DECIDED_ELSEWHERE
+    return State.DELIVERED if _is_ours(approval.decision, evidence) else State.DECIDED_ELSEWHERE
+
+
+def _is_ours(decision: Decision, evidence: Evidence) -> bool:
+    if decision.approve:
+        return isinstance(evidence, ToolStarted) or not evidence.error
+    return isinstance(evidence, ToolReturned) and evidence.error and decision.reason in evidence.text
+
+
+def after_gone(approval: Approval) -> State:
+    """Return the state at once after the environment stopped asking.
+
+    A decision of ours that may be on its way keeps waiting for evidence; nothing else does.
+    """
+    if approval.state is State.DECIDED and approval.sent:
+        return State.DECIDED
+    return State.WITHDRAWN if approval.open else approval.state
+
+
+def after_silence(approval: Approval, now: datetime) -> State:
+    """Return the state when no evidence came in the grace after the environment stopped asking."""
+    waited = approval.gone_at is not None and now >= approval.gone_at + GRACE
+    return State.UNCONFIRMED if waited and approval.state is State.DECIDED else approval.state
+
+
+def is_gone(approval: Approval, epoch: str, event_seq: int) -> bool:
+    """Return whether a list of pending requests that lacks this one proves that it is over.
+
+    Frames overtake each other: only a later list of the same pair of sockets counts, or the
+    first list of a new pair, which the environment makes in answer to us.
+    """
+    return approval.epoch != epoch or event_seq > approval.event_seq
+
+
+def is_replay(latest: Approval, input_hash: str) -> bool:
+    """Return whether an ask with this hash is `latest` again, rather than a new request."""
+    return latest.open and latest.input_hash == input_hash
+
+
+def is_stale(latest: Approval, epoch: str, event_seq: int) -> bool:
+    """Return whether an ask is an old frame, overtaken by what ended its request."""
+    return not latest.open and latest.epoch == epoch and event_seq <= latest.event_seq

@@ -1,0 +1,253 @@
+"""The outbox: rows that leave one by one within an ordering key."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+
+from relay.domain.deliveries import Delivery, Kind, Settled, State
+from relay.domain.ids import new_id
+from relay.store.tables import deliveries as t
+
+_LIVE = (State.PENDING, State.SENDING)
+_COLUMNS: tuple[Any, ...] = (
+    t.c.id, t.c.team_id, t.c.kind, t.c.ordering_key, t.c.subject_id, t.c.environment, t.c.body, t.c.state,
+    t.c.attempts, t.c.uncertain, t.c.created_at, t.c.next_attempt_at, t.c.deadline, t.c.receipt, t.c.last_error,
+)  # fmt: skip
+
+_live = t.c.state.in_(_LIVE)
+_INSERT = insert(t)
+_SOMETHING_LIVE = select(t.c.seq).where(t.c.ordering_key == bindparam("key"), _live).limit(1)
+_DUE = (
+    select(*_COLUMNS)
+    .where(t.c.next_attempt_at <= bindparam("now"))
+    .order_by(t.c.next_attempt_at)
+    .limit(bindparam("most"))
+)
+_LOST = select(t.c.id).where(t.c.lease_until <= bindparam("now"))
+_CLAIM = (
+    update(t)
+    .where(t.c.id == bindparam("which"))
+    .values(
+        state=State.SENDING, attempts=t.c.attempts + 1, next_attempt_at=None, lease_until=bindparam("until")
+    )
+)
+_RENEW = (
+    update(t)
+    .where(t.c.id == bindparam("which"), t.c.state == State.SENDING)
+    .values(lease_until=bindparam("until"))
+)
+_SETTLE = (
+    update(t)
+    .where(t.c.id == bindparam("which"), t.c.state == State.SENDING, t.c.attempts == bindparam("attempt"))
+    .values(
+        state=bindparam("new_state"),
+        next_attempt_at=bindparam("due"),
+        lease_until=None,
+        uncertain=bindparam("unsure"),
+        receipt=bindparam("got"),
+        last_error=bindparam("error"),
+        settled_at=bindparam("settled"),
+    )
+)
+_HEAD = (
+    select(t.c.id, t.c.state).where(t.c.ordering_key == bindparam("key"), _live).order_by(t.c.seq).limit(1)
+)
+_PROMOTE = update(t).where(t.c.id == bindparam("which")).values(next_attempt_at=bindparam("due"))
+_NEXT_DUE = select(func.min(t.c.next_attempt_at)).where(t.c.next_attempt_at.is_not(None))
+_ONE = select(*_COLUMNS).where(t.c.id == bindparam("which"))
+_WAITING = select(t.c.id).where(
+    t.c.ordering_key == bindparam("key"),
+    t.c.kind == bindparam("sort"),
+    t.c.state == State.PENDING,
+    t.c.attempts == 0,
+)
+_WAKE = (
+    update(t)
+    .where(
+        t.c.environment == bindparam("which"), t.c.state == State.PENDING, t.c.next_attempt_at.is_not(None)
+    )
+    .values(next_attempt_at=bindparam("due"))
+)
+_FREE = (
+    update(t)
+    .where(t.c.state == State.SENDING)
+    .values(state=State.PENDING, lease_until=None, uncertain=True, next_attempt_at=t.c.created_at)
+)
+
+
+class Deliveries:
+    """Adds, claims and settles deliveries within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.wakes = False
+
+    def add(
+        self,
+        kind: Kind,
+        *,
+        team_id: str,
+        ordering_key: str,
+        subject_id: str,
+        now: datetime,
+        environment: str = "",
+        body: Mapping[str, Any] | None = None,
+        deadline: datetime | None = None,
+        delivery_id: str | None = None,
+    ) -> str:
+        """Add a delivery behind those of its ordering key and return its id."""
+        which = delivery_id or new_id("dlv", now)
+        is_head = self._connection.execute(_SOMETHING_LIVE, {"key": ordering_key}).first() is None
+        row = {
+            "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key, "subject_id": subject_id,
+            "environment": environment, "body": dict(body or {}), "state": State.PENDING, "attempts": 0, "uncertain": False,
+            "created_at": now, "deadline": deadline, "next_attempt_at": now if is_head else None, "lease_until": None,
+            "settled_at": None, "receipt": {}, "last_error": "",
+        }  # fmt: skip
+        self._connection.execute(_INSERT, row)
+        self.wakes = self.wakes or is_head
+        return which
+
+    def add_once(
+        self, kind: Kind, *, team_id: str, ordering_key: str, subject_id: str, now: datetime
+    ) -> None:
+        """Add a delivery whose body is made when it is sent, unless one of its key waits already."""
+        if self._connection.execute(_WAITING, {"key": ordering_key, "sort": kind}).first() is None:
+            self.add(kind, team_id=team_id, ordering_key=ordering_key, subject_id=subject_id, now=now)
+
+    def claim(self, most: int, now: datetime, until: datetime) -> list[Delivery]:
+        """Claim up to `most` deliveries that are due and return them as claimed."""
+        self._release_lost(now)
+        rows = self._connection.execute(_DUE, {"now": now, "most": most}).all()
+        if rows:
+            self._connection.execute(_CLAIM, [{"which": row.id, "until": until} for row in rows])
+        return [_delivery(row, claimed=True) for row in rows]
+
+    def _release_lost(self, now: datetime) -> None:
+        for (which,) in self._connection.execute(_LOST, {"now": now}).all():
+            lost = update(t).where(t.c.id == which)
+            self._connection.execute(
+                lost.values(state=State.PENDING, lease_until=None, uncertain=True, next_attempt_at=now)
+            )
+
+    def renew(self, ids: Sequence[str], until: datetime) -> None:
+        """Keep the claims of `ids` until `until`."""
+        if ids:
+            self._connection.execute(_RENEW, [{"which": which, "until": until} for which in ids])
+
+    def settle(
+        self,
+        delivery: Delivery,
+        settled: Settled,
+        now: datetime,
+        *,
+        uncertain: bool,
+        receipt: Mapping[str, Any],
+    ) -> bool:
+        """Record an attempt's end and return whether the claim was still ours."""
+        done = settled.state is not State.PENDING
+        values = {
+            "which": delivery.id, "attempt": delivery.attempts, "new_state": settled.state, "due": settled.next_attempt_at,
+            "unsure": uncertain, "got": dict(receipt), "error": settled.reason, "settled": now if done else None,
+        }  # fmt: skip
+        if self._connection.execute(_SETTLE, values).rowcount == 0:
+            return False
+        if done:
+            self._promote(delivery.ordering_key, now)
+        self.wakes = True
+        return True
+
+    def _promote(self, ordering_key: str, now: datetime) -> None:
+        head = self._connection.execute(_HEAD, {"key": ordering_key}).first()
+        if head is not None and head.state == State.PENDING:
+            self._connection.execute(_PROMOTE, {"which": head.id, "due": now})
+            self.wakes = True
+
+    def finish(self, delivery_id: str, state: State, now: datetime, reason: str = "") -> None:
+        """End a delivery from outside: its evidence came, or what it was for is over."""
+        row = self.get(delivery_id)
+        if row is None or row.state not in _LIVE:
+            return
+        ended = update(t).where(t.c.id == delivery_id)
+        self._connection.execute(
+            ended.values(
+                state=state, next_attempt_at=None, lease_until=None, settled_at=now, last_error=reason
+            )
+        )
+        self._promote(row.ordering_key, now)
+
+    def reopen(self, delivery_id: str, now: datetime, deadline: datetime | None) -> bool:
+        """Make a settled delivery pending again, at once, and return whether it was one."""
+        row = self.get(delivery_id)
+        if row is None or row.state in _LIVE:
+            return False
+        again = update(t).where(t.c.id == delivery_id)
+        self._connection.execute(
+            again.values(state=State.PENDING, settled_at=None, deadline=deadline, next_attempt_at=None)
+        )
+        self._promote(row.ordering_key, now)
+        return True
+
+    def wake(self, environment: str, now: datetime) -> None:
+        """Make whatever waits for its next attempt at `environment` due at once."""
+        if self._connection.execute(_WAKE, {"which": environment, "due": now}).rowcount:
+            self.wakes = True
+
+    def scrub(self, delivery_id: str) -> None:
+        """Forget what a settled delivery carried."""
+        self._connection.execute(update(t).where(t.c.id == delivery_id).values(body={}))
+
+    def free_claims(self) -> None:
+        """Free every claim: the process that held them is gone, and its attempts may have arrived."""
+        self._connection.execute(_FREE)
+
+    def next_due(self) -> datetime | None:
+        """Return when the next delivery may be claimed."""
+        due: datetime | None = self._connection.execute(_NEXT_DUE).scalar()
+        return due
+
+    def get(self, delivery_id: str) -> Delivery | None:
+        """Return one delivery."""
+        row = self._connection.execute(_ONE, {"which": delivery_id}).first()
+        return None if row is None else _delivery(row)
+
+    def of_subject(self, subject_id: str, kind: Kind) -> list[Delivery]:
+        """Return the deliveries of `kind` that speak for a message, approval or copy, oldest first."""
+        query = select(*_COLUMNS).where(t.c.subject_id == subject_id, t.c.kind == kind).order_by(t.c.seq)
+        return [_delivery(row) for row in self._connection.execute(query)]
+
+    def page(self, *, state: str | None, most: int, after: str = "") -> list[Delivery]:
+        """Return up to `most` deliveries, newest first, of a state or of all, older than `after`."""
+        query: Select[Any] = select(*_COLUMNS).order_by(t.c.seq.desc()).limit(most)
+        if state is not None:
+            query = query.where(t.c.state == state)
+        if after:
+            query = query.where(t.c.seq < select(t.c.seq).where(t.c.id == after).scalar_subquery())
+        return [_delivery(row) for row in self._connection.execute(query)]
+
+    def sweep(self, before: datetime) -> int:
+        """Forget delivered rows settled before `before`; failed ones stay until they are retried."""
+        gone = t.delete().where(t.c.state == State.DELIVERED, t.c.settled_at < before)
+        return self._connection.execute(gone).rowcount
+
+
+def _delivery(row: Row[Any], *, claimed: bool = False) -> Delivery:
+    return Delivery(
+        id=row.id,
+        team_id=row.team_id,
+        kind=Kind(row.kind),
+        ordering_key=row.ordering_key,
+        subject_id=row.subject_id,
+        environment=row.environment,
+        body=row.body,
+        state=State.SENDING if claimed else State(row.state),
+        attempts=row.attempts + claimed,
+        uncertain=row.uncertain,
+        created_at=row.created_at,
+        next_attempt_at=row.next_attempt_at,
+        deadline=row.deadline,
+        receipt=row.receipt,
+        last_error=row.last_error,
+    )

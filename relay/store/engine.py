@@ -1,0 +1,105 @@
+"""The SQLite engine: one file, one connection, every commit on the disk before it returns."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import StaticPool
+
+from relay.store.errors import StoreError, StoreLockedError
+
+
+def store_path(url: str) -> Path:
+    """Return the file that `url` names. Raises StoreError for a URL this version cannot open."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as problem:
+        raise StoreError(f"the store's URL {url!r} is no database URL: use sqlite:///relay.db") from problem
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise StoreError(f"the store's URL {url!r} must name a SQLite file: use sqlite:///relay.db")
+    return Path(str(parsed.database))
+
+
+class LockFile:
+    """Holds `path`.lock for this process alone; the system frees it however the process ends.
+
+    Two processes that write one SQLite file in WAL mode can corrupt it before SQLite 3.51.3,
+    and would send every delivery twice after it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises StoreLockedError with the holder's process id."""
+        file = self._open()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise StoreLockedError(
+                f"the store is in use by another relay (process {holder}); stop it first, or give this one its own RELAY_STORE_URL"
+            ) from problem
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def _open(self) -> IO[str]:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+", encoding="ascii")
+        except OSError as problem:
+            raise StoreError(
+                f"cannot write beside the store, at {self._path}: {problem.strerror}"
+            ) from problem
+        file.seek(0)
+        return file
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """Return an engine with exactly one connection to the file at `path`."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "isolation_level": None},
+        json_serializer=_compact,
+    )
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "mmap_size=0",
+        "busy_timeout=2000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Any) -> None:
+    # The driver of Python 3.11 begins nothing before a SAVEPOINT, so that each RELEASE would
+    # commit by itself: the driver is told to begin nothing at all, and this begins.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,86 @@
+"""People's messages: what was said, where its thread is, and how it fares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from relay.store.tables import messages as t
+
+_INSERT = insert(t)
+_ONE = select(t).where(t.c.id == bindparam("which"))
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of a person to an agent. `place` says where its answers go: thread or private."""
+
+    id: str
+    team_id: str
+    environment: str
+    agent_id: str
+    conversation_id: str
+    channel_id: str
+    user_id: str
+    text: str
+    response_url: str | None
+    place: str
+    thread_ts: str | None
+    state: str
+    note: str
+    status_ts: str | None
+    created_at: datetime
+    settled_at: datetime | None
+    turn_ended: bool
+
+
+class Messages:
+    """Reads and writes messages within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, message: Message) -> None:
+        """Add a message."""
+        self._connection.execute(_INSERT, vars(message))
+
+    def get(self, message_id: str) -> Message | None:
+        """Return one message."""
+        row = self._connection.execute(_ONE, {"which": message_id}).first()
+        return None if row is None else _message(row)
+
+    def some(self, message_ids: Sequence[str]) -> list[Message]:
+        """Return those of `message_ids` that are ours, in the order of their arrival."""
+        query = select(t).where(t.c.id.in_(message_ids)).order_by(t.c.created_at, t.c.id)
+        return [_message(row) for row in self._connection.execute(query)]
+
+    def in_turn(self, environment: str, agent_id: str, conversation_id: str) -> list[Message]:
+        """Return the delivered messages of a conversation since its last end of turn."""
+        query = select(t).where(
+            t.c.environment == environment,
+            t.c.agent_id == agent_id,
+            t.c.conversation_id == conversation_id,
+            t.c.turn_ended.is_(False),
+            t.c.state == "delivered",
+        )
+        return [_message(row) for row in self._connection.execute(query.order_by(t.c.created_at, t.c.id))]
+
+    def change(self, message_id: str, values: Mapping[str, Any]) -> None:
+        """Write new values into one message."""
+        self._connection.execute(update(t).where(t.c.id == message_id).values(**values))
+
+    def forget_response_urls(self, before: datetime) -> None:
+        """Forget the bearer secrets of messages older than `before`."""
+        old = update(t).where(t.c.response_url.is_not(None), t.c.created_at < before)
+        self._connection.execute(old.values(response_url=None))
+
+    def end_turn(self, message_ids: Sequence[str]) -> None:
+        """Remember that the turn that took these messages is over."""
+        if message_ids:
+            self._connection.execute(update(t).where(t.c.id.in_(message_ids)).values(turn_ended=True))
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping

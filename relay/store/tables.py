@@ -1,0 +1,179 @@
+"""The tables. `team_id` stands in each, so that no workspace ever reads another's rows."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC, kept as whole microseconds since 1970: sortable and exact on every engine."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData()
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("team_id", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Index("seen_by_age", "seen_at"),
+    sqlite_with_rowid=False,
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("agent_id", String, nullable=False),
+    Column("conversation_id", String, nullable=False),
+    Column("channel_id", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("response_url", Text),
+    Column("place", String, nullable=False),
+    Column("thread_ts", String),
+    Column("state", String, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("status_ts", String),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("turn_ended", Boolean, nullable=False),
+    Index("messages_with_secret", "created_at", sqlite_where=text("response_url IS NOT NULL")),
+    Index(
+        "messages_in_turn",
+        "environment",
+        "conversation_id",
+        sqlite_where=text("turn_ended = 0"),
+        postgresql_where=text("NOT turn_ended"),
+    ),
+)
+
+_LIVE = text("state IN ('pending', 'sending')")
+_DUE = text("next_attempt_at IS NOT NULL")
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("team_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("ordering_key", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("uncertain", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deadline", Instant),
+    # Of a row that may be claimed: when. Empty behind the head of an ordering key, so that a
+    # claim never walks over the rows that wait behind one another.
+    Column("next_attempt_at", Instant),
+    Column("lease_until", Instant),
+    Column("settled_at", Instant),
+    Column("receipt", JSON, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Index("deliveries_live_by_key", "ordering_key", "seq", sqlite_where=_LIVE, postgresql_where=_LIVE),
+    Index("deliveries_due", "next_attempt_at", sqlite_where=_DUE, postgresql_where=_DUE),
+    Index("deliveries_leased", "lease_until", sqlite_where=text("lease_until IS NOT NULL")),
+    Index("deliveries_by_subject", "subject_id", "kind"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("agent_id", String, nullable=False),
+    Column("conversation_id", String, nullable=False),
+    Column("tool_call_id", String, nullable=False),
+    Column("input_hash", String, nullable=False),
+    Column("occurrence", Integer, nullable=False),
+    Column("tool_name", String, nullable=False),
+    Column("tool_input", JSON, nullable=False),
+    Column("diffs", JSON, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("requesters", JSON, nullable=False),
+    Column("message_id", String),
+    Column("state", String, nullable=False),
+    Column("approve", Boolean),
+    Column("reason", Text),
+    Column("decided_by", String),
+    Column("decided_at", Instant),
+    Column("epoch", String, nullable=False),
+    Column("event_seq", Integer, nullable=False),
+    Column("gone_at", Instant),
+    Column("sent", Boolean, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revision", Integer, nullable=False),
+    UniqueConstraint(
+        "environment", "agent_id", "conversation_id", "tool_call_id", "occurrence", name="approvals_identity"
+    ),
+    Index("approvals_by_state", "state"),
+)
+
+copies = Table(
+    "copies",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("approval_id", String, nullable=False),
+    Column("places", JSON, nullable=False),
+    Column("channel_id", String),
+    Column("ts", String),
+    Index("copies_by_approval", "approval_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("team_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("action", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("audit_by_subject", "subject_id"),
+)

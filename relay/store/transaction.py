@@ -1,0 +1,78 @@
+"""What one work may read and write, by kind of row."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from relay.store import tables
+from relay.store.approvals import Approvals
+from relay.store.deliveries import Deliveries
+from relay.store.messages import Messages
+
+_SEE = upsert(tables.seen).on_conflict_do_nothing()
+_FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before"))
+_AUDIT = insert(tables.audit)
+_TOUCH = upsert(tables.settings).on_conflict_do_update(
+    index_elements=["name"], set_={"value": bindparam("value")}
+)
+
+
+class Transaction:
+    """One transaction: everything in it becomes durable together, or nothing of it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self._connection)
+
+    @cached_property
+    def messages(self) -> Messages:
+        return Messages(self._connection)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        return Approvals(self._connection)
+
+    @property
+    def wakes(self) -> bool:
+        """Whether something was left here that may be delivered at once."""
+        return "deliveries" in self.__dict__ and self.deliveries.wakes
+
+    def first_time(self, team_id: str, key: str, now: datetime) -> bool:
+        """Return whether `key` was not seen before in this workspace, and remember it."""
+        return self._connection.execute(_SEE, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
+
+    def forget_seen(self, before: datetime) -> int:
+        """Forget the keys seen before `before` and return how many they were."""
+        return self._connection.execute(_FORGET, {"before": before}).rowcount
+
+    def touch(self, now: datetime) -> None:
+        """Write something small: raises what any write would raise."""
+        self._connection.execute(_TOUCH, {"name": "touched_at", "value": now.isoformat()})
+
+    def record(
+        self,
+        team_id: str,
+        now: datetime,
+        action: str,
+        *,
+        actor: str = "",
+        subject: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add an audit entry: who did what to what, and the evidence."""
+        entry = {
+            "team_id": team_id,
+            "at": now,
+            "action": action,
+            "actor": actor,
+            "subject_id": subject,
+            "facts": dict(facts or {}),
+        }
+        self._connection.execute(_AUDIT, entry)

@@ -1,0 +1,1 @@
+"""What happens: one arrival, one function, one transaction; nothing here waits for anything."""

@@ -1,0 +1,72 @@
+"""What the environment's frames prove about requests and decisions."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from relay.domain import approvals
+from relay.domain.approvals import GRACE, Approval, Evidence, State
+from relay.domain.deliveries import Kind
+from relay.domain.deliveries import State as DeliveryState
+from relay.domain.runtime import Runtime
+from relay.store.transaction import Transaction
+from relay.use_cases.cards import refresh_cards
+from relay.use_cases.open_approval import Sighting
+
+# After this long a sign with the same tool call id belongs to another call: ids come again.
+_LATE = timedelta(minutes=1)
+
+
+def record_evidence(
+    tx: Transaction, runtime: Runtime, tool_call_id: str, evidence: Evidence, now: datetime
+) -> None:
+    """Take a tool's start or return as what it proves: our decision arrived, or another's did."""
+    approval = tx.approvals.latest(
+        runtime.environment, runtime.agent_id, runtime.conversation_id, tool_call_id
+    )
+    if approval is None or (approval.gone_at is not None and now > approval.gone_at + _LATE):
+        return
+    _move(tx, approval, approvals.after_evidence(approval, evidence), now)
+
+
+def record_pending(
+    tx: Transaction, runtime: Runtime, listed: Collection[str], sighting: Sighting, now: datetime
+) -> None:
+    """Take a list of the tool calls that the environment waits for as the end of those it lacks."""
+    for approval in tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id):
+        if approval.asked.tool_call_id in listed:
+            continue
+        if not approvals.is_gone(approval, sighting.epoch, sighting.event_seq):
+            continue
+        if approval.gone_at is None:
+            _mark_gone(tx, approval, sighting, now)
+        _move(tx, approval, approvals.after_gone(approval), now)
+
+
+def _mark_gone(tx: Transaction, approval: Approval, sighting: Sighting, now: datetime) -> None:
+    tx.approvals.note_asked(approval.id, sighting.epoch, sighting.event_seq)
+    tx.approvals.change(approval.id, {"gone_at": now})
+
+
+def pass_time(tx: Transaction, now: datetime) -> None:
+    """Do what is due by time alone: end waits for evidence, forget keys and secrets of the past."""
+    for approval in tx.approvals.gone_before(now - GRACE):
+        _move(tx, approval, approvals.after_silence(approval, now), now)
+    tx.forget_seen(now - timedelta(days=1))
+    tx.messages.forget_response_urls(now - timedelta(minutes=30))
+
+
+def end_turn(tx: Transaction, message_ids: Collection[str]) -> None:
+    """Remember that a turn is over, so that what is asked next is nobody's of that turn."""
+    tx.messages.end_turn(tuple(message_ids))
+
+
+def _move(tx: Transaction, approval: Approval, state: State, now: datetime) -> None:
+    if state is approval.state:
+        return
+    tx.approvals.change(approval.id, {"state": state})
+    if state is not State.DECIDED:
+        ended = DeliveryState.DELIVERED if state is State.DELIVERED else DeliveryState.FAILED
+        for delivery in tx.deliveries.of_subject(approval.id, Kind.DECISION):
+            tx.deliveries.finish(delivery.id, ended, now, "" if state is State.DELIVERED else state.value)
+    refresh_cards(tx, approval.id, now)
+    tx.record(approval.team_id, now, f"approval.{state.value}", subject=approval.id)

@@ -1,0 +1,111 @@
+"""Somebody pressed Approve or Deny."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from relay.domain.approvals import Approval, Decision, State
+from relay.domain.deliveries import Kind
+from relay.domain.people import Person
+from relay.domain.policy import Rights, may_decide
+from relay.store.transaction import Transaction
+from relay.use_cases.cards import refresh_cards, refresh_copy
+from relay.use_cases.whisper import Listener, Sentence, whisper
+
+
+@dataclass(frozen=True)
+class Click:
+    """A press of a button: who pressed, and what the button said it was for."""
+
+    person: Person
+    listener: Listener
+    key: str
+    approval_id: str
+    tool_call_id: str
+    input_hash: str
+    message_ts: str | None
+
+
+def record_decision(tx: Transaction, click: Click, rights: Rights, now: datetime, *, approve: bool) -> bool:
+    """Decide the request, once, if the person may and the card showed what is asked.
+
+    Return whether this click decided. Whoever did not is told why, in private.
+    """
+    team_id = click.listener.team_id
+    if not tx.first_time(team_id, click.key, now):
+        return False
+    approval = tx.approvals.get(click.approval_id)
+    if approval is None or approval.team_id != team_id:
+        whisper(tx, click.listener, Sentence.UNKNOWN_CARD, now)
+        return False
+    _learn_copy(tx, approval, click, now)
+    refusal = _refusal(approval, click, rights)
+    if refusal is None and tx.approvals.decide(approval, _decision(click, now, approve=approve)):
+        send_decision(tx, approval, _decision(click, now, approve=approve), now)
+        return True
+    sentence, facts = refusal or (Sentence.NOT_PENDING, {})
+    whisper(tx, click.listener, sentence, now, {**facts, "approval_id": approval.id})
+    refresh_cards(tx, approval.id, now)
+    tx.record(
+        team_id, now, "decision.refused", actor=click.person.user_id, subject=approval.id,
+        facts={"approve": approve, "why": sentence, "standing": click.person.standing, **facts},
+    )  # fmt: skip
+    return False
+
+
+def _refusal(approval: Approval, click: Click, rights: Rights) -> tuple[Sentence, dict[str, Any]] | None:
+    verdict = may_decide(rights, click.person)
+    if not verdict.allowed:
+        return Sentence.MAY_NOT_DECIDE, {"reason": verdict.reason}
+    if approval.state is not State.PENDING:
+        return Sentence.NOT_PENDING, {}
+    if (click.tool_call_id, click.input_hash) != (approval.asked.tool_call_id, approval.input_hash):
+        return Sentence.CARD_OUTDATED, {}
+    return None
+
+
+def _decision(click: Click, now: datetime, *, approve: bool) -> Decision:
+    reason = "" if approve else f"Denied by {click.person.name} in Slack."
+    return Decision(approve, reason, click.person.user_id, now)
+
+
+def _learn_copy(tx: Transaction, approval: Approval, click: Click, now: datetime) -> None:
+    """Know a card again that was posted but not remembered before a crash: its button names it."""
+    if click.message_ts is None:
+        return
+    copies = tx.approvals.copies(approval.id)
+    place = (click.listener.channel_id, click.message_ts)
+    if any((copy.channel_id, copy.ts) == place for copy in copies):
+        return
+    lost = next((copy for copy in copies if copy.ts is None and copy.places[:1] == place[:1]), None)
+    if lost is not None:
+        tx.approvals.change_copy(lost.id, {"channel_id": place[0], "ts": place[1]})
+    else:
+        copy_id = tx.approvals.add_copy(approval, (), now, channel_id=place[0], ts=place[1])
+        refresh_copy(tx, copy_id, approval.team_id, now)
+
+
+def send_decision(tx: Transaction, approval: Approval, decision: Decision, now: datetime) -> None:
+    """Have a recorded decision delivered and every card say so."""
+    asked = approval.asked
+    tx.deliveries.add(
+        Kind.DECISION,
+        team_id=approval.team_id,
+        # Its own key: a decision never waits behind a message, nor behind another decision.
+        ordering_key=f"decision/{approval.id}",
+        subject_id=approval.id,
+        environment=asked.environment,
+        body={
+            "agent_id": asked.agent_id,
+            "conversation_id": asked.conversation_id,
+            "tool_call_id": asked.tool_call_id,
+            "approve": decision.approve,
+            "reason": decision.reason,
+        },
+        now=now,
+    )
+    refresh_cards(tx, approval.id, now)
+    tx.record(
+        approval.team_id, now, "decision.recorded", actor=decision.user_id, subject=approval.id,
+        facts={"approve": decision.approve, "input_hash": approval.input_hash},
+    )  # fmt: skip

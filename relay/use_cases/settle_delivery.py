@@ -1,0 +1,196 @@
+"""An attempt to deliver ended, and what that means for whom it was for."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from relay.domain.approvals import Approval, Decision, State
+from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, Refused, Retry, Settled, settle
+from relay.domain.deliveries import State as DeliveryState
+from relay.store.transaction import Transaction
+from relay.use_cases.cards import refresh_cards, refresh_copy
+from relay.use_cases.record_decision import send_decision
+from relay.use_cases.whisper import Listener, Sentence, whisper
+
+# Trouble shorter than this is nobody's business: the schedule gets over it unseen.
+_ATTEMPTS_IN_SILENCE = 3
+
+
+def claim_deliveries(tx: Transaction, most: int, now: datetime) -> list[Delivery]:
+    """Claim what is due, and remember of decisions that an attempt has begun."""
+    claimed = tx.deliveries.claim(most, now, now + LEASE)
+    for delivery in claimed:
+        if delivery.kind is Kind.DECISION and delivery.attempts == 1:
+            tx.approvals.change(delivery.subject_id, {"sent": True})
+    return claimed
+
+
+def settle_delivery(
+    tx: Transaction, delivery: Delivery, outcome: Outcome, now: datetime, chance: float
+) -> None:
+    """Record how an attempt ended and tell whom it concerns. `chance` in [0, 1) spreads retries."""
+    settled = settle(delivery, outcome, now, chance)
+    uncertain = (delivery.uncertain or outcome.uncertain) if isinstance(outcome, Retry) else False
+    receipt = outcome.receipt if isinstance(outcome, Delivered) else {}
+    if tx.deliveries.settle(delivery, settled, now, uncertain=uncertain, receipt=receipt):
+        _CONSEQUENCES[delivery.kind](tx, delivery, settled, outcome, now)
+
+
+def _after_message(
+    tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> None:
+    before = tx.messages.get(delivery.subject_id)
+    state = _message_state(delivery, settled, outcome)
+    if before is None or state is None or before.state == state:
+        return
+    done = settled.state is not DeliveryState.PENDING
+    tx.messages.change(
+        before.id,
+        {"state": state, "note": settled.reason, "settled_at": now if done else before.settled_at or now},
+    )
+    tx.record(
+        before.team_id,
+        now,
+        f"message.{state}",
+        subject=before.id,
+        facts={"reason": settled.reason, "attempts": delivery.attempts},
+    )
+    if state != "delivered" or before.state != "queued":
+        tx.deliveries.add_once(
+            Kind.STATUS,
+            team_id=before.team_id,
+            ordering_key=f"thread/{before.id}",
+            subject_id=before.id,
+            now=now,
+        )
+
+
+def _message_state(delivery: Delivery, settled: Settled, outcome: Outcome) -> str | None:
+    if settled.state is not DeliveryState.PENDING:
+        return settled.state.value
+    if isinstance(outcome, Retry) and outcome.away:
+        return "away"
+    return "retrying" if delivery.attempts >= _ATTEMPTS_IN_SILENCE else None
+
+
+def _after_decision(
+    tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> None:
+    approval = tx.approvals.get(delivery.subject_id)
+    if approval is None or approval.state not in (State.DECIDED, State.FAILED):
+        return
+    state = State.FAILED if settled.state is DeliveryState.FAILED else State.DECIDED
+    note = _decision_note(delivery, settled, outcome)
+    if (state, note) == (approval.state, approval.note):
+        return
+    tx.approvals.change(approval.id, {"state": state, "note": note})
+    refresh_cards(tx, approval.id, now)
+    tx.record(
+        approval.team_id,
+        now,
+        f"decision.{settled.state.value}",
+        subject=approval.id,
+        facts={"reason": settled.reason},
+    )
+
+
+def _decision_note(delivery: Delivery, settled: Settled, outcome: Outcome) -> str:
+    if settled.state is DeliveryState.FAILED:
+        return settled.reason
+    if isinstance(outcome, Retry) and (outcome.away or delivery.attempts >= _ATTEMPTS_IN_SILENCE):
+        return outcome.reason
+    return ""
+
+
+def _after_root(
+    tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> None:
+    message = tx.messages.get(delivery.subject_id)
+    if message is None or settled.state is DeliveryState.PENDING:
+        return
+    if isinstance(outcome, Delivered):
+        tx.messages.change(message.id, {"thread_ts": outcome.receipt["ts"]})
+        return
+    tx.messages.change(message.id, {"place": "private"})
+    listener = Listener(message.team_id, message.channel_id, message.user_id, message.response_url)
+    whisper(
+        tx, listener, Sentence.INVITE_ME, now, {"reason": settled.reason, "channel_id": message.channel_id}
+    )
+
+
+def _after_status(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcome, __: datetime) -> None:
+    if isinstance(outcome, Delivered) and outcome.receipt.get("ts"):
+        tx.messages.change(delivery.subject_id, {"status_ts": outcome.receipt["ts"]})
+
+
+def _after_reply(tx: Transaction, delivery: Delivery, settled: Settled, _: Outcome, now: datetime) -> None:
+    message = tx.messages.get(delivery.subject_id)
+    if settled.state is not DeliveryState.FAILED or message is None or message.place == "private":
+        return
+    # The thread is gone or closed to the app: the answer still reaches the person who asked.
+    tx.messages.change(message.id, {"place": "private"})
+    tx.deliveries.reopen(delivery.id, now, delivery.deadline)
+
+
+def _after_card(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcome, now: datetime) -> None:
+    copy = tx.approvals.copy(delivery.subject_id)
+    if copy is None:
+        return
+    if isinstance(outcome, Delivered):
+        tx.approvals.change_copy(
+            copy.id, {"channel_id": outcome.receipt["channel"], "ts": outcome.receipt["ts"]}
+        )
+    elif isinstance(outcome, Refused):
+        approval = tx.approvals.get(copy.approval_id)
+        if approval is not None and approval.state is State.PENDING:
+            _next_place(
+                tx,
+                approval,
+                copy.id,
+                copy.places if copy.ts is None else copy.places[:1] + copy.places,
+                outcome,
+                now,
+            )
+
+
+def _next_place(
+    tx: Transaction,
+    approval: Approval,
+    copy_id: str,
+    places: tuple[str, ...],
+    refused: Refused,
+    now: datetime,
+) -> None:
+    """Post the card to the next place of its route; with none left, deny and say why."""
+    rest = places[1:]
+    tx.record(
+        approval.team_id,
+        now,
+        "card.refused",
+        subject=approval.id,
+        facts={"place": places[:1], "reason": refused.reason},
+    )
+    if rest:
+        tx.approvals.change_copy(copy_id, {"places": list(rest), "channel_id": None, "ts": None})
+        refresh_copy(tx, copy_id, approval.team_id, now)
+        return
+    reason = f"Denied by relay: there is no place in Slack to ask people ({refused.reason})."
+    decision = Decision(approve=False, reason=reason, user_id="", decided_at=now)
+    if tx.approvals.decide(approval, decision):
+        tx.approvals.change_copy(copy_id, {"places": []})
+        send_decision(tx, approval, decision, now)
+
+
+def _after_whisper(tx: Transaction, delivery: Delivery, settled: Settled, _: Outcome, __: datetime) -> None:
+    if settled.state is not DeliveryState.PENDING:
+        tx.deliveries.scrub(delivery.id)  # it carried a bearer secret
+
+
+_CONSEQUENCES: dict[Kind, Callable[[Transaction, Delivery, Settled, Outcome, datetime], None]] = {
+    Kind.MESSAGE: _after_message,
+    Kind.DECISION: _after_decision,
+    Kind.ROOT: _after_root,
+    Kind.STATUS: _after_status,
+    Kind.REPLY: _after_reply,
+    Kind.CARD: _after_card,
+    Kind.WHISPER: _after_whisper,
+}

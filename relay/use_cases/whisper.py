@@ -1,0 +1,61 @@
+"""A sentence for one person alone: nobody's click or word is ever silently ignored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from relay.domain.deliveries import WHISPER_DEADLINE, Kind
+from relay.domain.ids import new_id
+from relay.store.transaction import Transaction
+
+
+class Sentence(StrEnum):
+    """What there is to say in private; the Slack door has the words."""
+
+    MAY_NOT_DECIDE = "may_not_decide"
+    MAY_NOT_RETRY = "may_not_retry"
+    UNKNOWN_CARD = "unknown_card"
+    CARD_OUTDATED = "card_outdated"
+    NOT_PENDING = "not_pending"
+    NOTHING_TO_RETRY = "nothing_to_retry"
+    RETRYING = "retrying"
+    INVITE_ME = "invite_me"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told, and by which door: the response_url of what they did, while it lives."""
+
+    team_id: str
+    channel_id: str
+    user_id: str
+    response_url: str | None
+
+
+def whisper(
+    tx: Transaction,
+    listener: Listener,
+    sentence: Sentence,
+    now: datetime,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Have `sentence` said to `listener` alone."""
+    which = new_id("dlv", now)
+    tx.deliveries.add(
+        Kind.WHISPER,
+        delivery_id=which,
+        team_id=listener.team_id,
+        ordering_key=f"whisper/{which}",
+        subject_id=which,
+        body={
+            "sentence": sentence,
+            "facts": dict(facts or {}),
+            "channel_id": listener.channel_id,
+            "user_id": listener.user_id,
+            "response_url": listener.response_url,
+        },
+        deadline=now + WHISPER_DEADLINE,
+        now=now,
+    )

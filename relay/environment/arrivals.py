@@ -1,0 +1,77 @@
+"""Hands what the environment's frames brought to the use cases, one transaction a frame."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.domain.approvals import Asked
+from relay.domain.runtime import Runtime
+from relay.environment.listener import Arrivals, Presence
+from relay.environment.turns import Arrival, Pending, Proof, Reply, ToolAsked, TurnEnded, TurnFailed
+from relay.store import Store, Transaction
+from relay.use_cases.follow_environment import end_turn, record_evidence, record_pending
+from relay.use_cases.open_approval import Audience, Sighting, open_approval
+from relay.use_cases.post_reply import post_reply, post_turn_error
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where arrivals are taken in: the store, and for each runtime whom to ask."""
+
+    store: Store
+    audiences: Mapping[Runtime, Audience]
+    part_limit: int
+    clock: Callable[[], datetime]
+
+    async def take(self, runtime: Runtime, arrivals: Arrivals) -> None:
+        """Store what one frame brought. Raises StoreError when nothing of it was kept."""
+        now = self.clock()
+
+        def work(tx: Transaction) -> None:
+            for item in arrivals.items:
+                self._take_one(tx, runtime, arrivals.epoch, item, now)
+
+        await self.store.transact(work)
+
+    async def take_presence(self, runtime: Runtime, presence: Presence) -> None:
+        """Have whatever waits for an environment tried again as soon as it is back."""
+        if presence.up:
+            now = self.clock()
+            await self.store.transact(lambda tx: tx.deliveries.wake(runtime.environment, now))
+
+    def _take_one(self, tx: Transaction, runtime: Runtime, epoch: str, item: Arrival, now: datetime) -> None:
+        match item:
+            case Reply():
+                post_reply(tx, item.message_ids, item.key, item.text, part_limit=self.part_limit, now=now)
+            case TurnFailed():
+                post_turn_error(tx, item.message_ids, item.key, item.error, now=now)
+            case TurnEnded():
+                end_turn(tx, item.message_ids)
+            case Pending():
+                record_pending(tx, runtime, item.tool_call_ids, Sighting(epoch, item.event_seq), now)
+            case Proof():
+                record_evidence(tx, runtime, item.tool_call_id, item.evidence, now)
+            case ToolAsked():
+                self._open(tx, runtime, epoch, item, now)
+
+    def _open(self, tx: Transaction, runtime: Runtime, epoch: str, item: ToolAsked, now: datetime) -> None:
+        request = item.request
+        asked = Asked(
+            environment=runtime.environment,
+            agent_id=runtime.agent_id,
+            conversation_id=runtime.conversation_id,
+            tool_call_id=request.tool_call_id,
+            tool_name=request.tool_name,
+            tool_input=request.input,
+            diffs=tuple(request.diffs),
+            words=item.words,
+        )
+        open_approval(
+            tx,
+            asked,
+            Sighting(epoch, item.event_seq),
+            self.audiences[runtime],
+            item.message_ids,
+            now,
+            answer_again=not item.listed,
+        )

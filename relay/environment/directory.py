@@ -1,0 +1,143 @@
+"""Which connection a device has now: connections rotate, devices stay."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from relay.config import Environment
+
+_STALE_HEARTBEAT_MS = 120_000
+_REST_PROTOCOL = "v2-input"
+
+
+class _Metadata(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    protocol: str | None = Field(default=None, alias="environmentMessageProtocol")
+
+
+class Connection(BaseModel):
+    """One entry of the environments API, times in epoch milliseconds."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: str | None = None
+    connection_id: str | None = Field(default=None, alias="connectionId")
+    device_id: str | None = Field(default=None, alias="deviceId")
+    name: str | None = Field(default=None, alias="connectionName")
+    last_heartbeat: float | None = Field(default=None, alias="lastHeartbeat")
+    mode: str | None = Field(default=None, alias="currentMode")
+    metadata: _Metadata | None = None
+
+    def online(self, now_ms: float) -> bool:
+        """Whether the device can be reached: it has a connection and a heartbeat under two minutes old."""
+        fresh = self.last_heartbeat is None or now_ms - self.last_heartbeat < _STALE_HEARTBEAT_MS
+        return self.connection_id is not None and fresh
+
+
+class EnvironmentAwayError(Exception):
+    """The device has no connection now; ask again later."""
+
+
+class LookupRefusedError(Exception):
+    """The API will not tell, whenever it is asked; the message says what to do."""
+
+
+@dataclass
+class _Entry:
+    connection_id: str | None = None
+    device_id: str | None = None
+    warned: set[str] = field(default_factory=set)
+
+
+class Directory:
+    """Resolves environments to their present connections, and again when told that one is gone."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, warn: Callable[..., Any], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._warn = warn
+        self._wall = wall
+        self._entries: dict[str, _Entry] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def connection_id(self, environment: Environment) -> str:
+        """Return the present connection. Raises EnvironmentAwayError, LookupRefusedError."""
+        entry = self._entries.get(environment.name)
+        if entry is not None and entry.connection_id is not None:
+            return entry.connection_id
+        async with self._locks.setdefault(environment.name, asyncio.Lock()):
+            entry = self._entries.setdefault(
+                environment.name, _Entry(environment.connection_id, environment.device_id)
+            )
+            if entry.connection_id is None:
+                entry.connection_id = await self._resolve(environment, entry)
+            return entry.connection_id
+
+    def gone(self, environment: Environment, connection_id: str) -> None:
+        """Forget a connection that the environment no longer knows."""
+        entry = self._entries.get(environment.name)
+        if entry is not None and entry.connection_id == connection_id:
+            entry.connection_id = None
+
+    async def _resolve(self, environment: Environment, entry: _Entry) -> str:
+        if entry.device_id is None:
+            return await self._by_list(environment, entry)
+        found = await self._get(environment, f"/v1/environments/{entry.device_id}")
+        return self._usable(environment, entry, _connection(found))
+
+    async def _by_list(self, environment: Environment, entry: _Entry) -> str:
+        """Find the device behind a configured connection or name, so that a rotation can be followed."""
+        found = await self._get(environment, "/v1/environments?onlineOnly=true")
+        for raw in found.get("connections") or []:
+            connection = _connection(raw)
+            wanted = {environment.connection_id, environment.device_name} - {None}
+            if wanted & {connection.id, connection.connection_id, connection.name}:
+                entry.device_id = connection.device_id
+                return self._usable(environment, entry, connection)
+        if environment.connection_id is not None:
+            return environment.connection_id  # not listed: the endpoint itself will say whether it is there
+        raise EnvironmentAwayError(f"no device named {environment.device_name!r} is online")
+
+    def _usable(self, environment: Environment, entry: _Entry, connection: Connection) -> str:
+        if not connection.online(self._wall() * 1000) or connection.connection_id is None:
+            raise EnvironmentAwayError("the device is not connected")
+        protocol = connection.metadata.protocol if connection.metadata else None
+        if protocol != _REST_PROTOCOL and "protocol" not in entry.warned:
+            entry.warned.add("protocol")
+            self._warn("environment.too_old", environment=environment.name, protocol=protocol)
+        if connection.mode in ("unrestricted", "bypassPermissions") and "mode" not in entry.warned:
+            entry.warned.add("mode")
+            self._warn("environment.never_asks", environment=environment.name, mode=connection.mode)
+        return connection.connection_id
+
+    async def _get(self, environment: Environment, path: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {environment.api_key.get_secret_value()}"}
+        try:
+            answer = await self._client.get(environment.base_url + path, headers=headers)
+        except httpx.HTTPError as problem:
+            raise EnvironmentAwayError(
+                f"the environments API cannot be reached: {type(problem).__name__}"
+            ) from problem
+        if answer.status_code in (401, 403):
+            raise LookupRefusedError("the environments API refused the key: check LETTA_API_KEY")
+        if answer.status_code != httpx.codes.OK:
+            raise EnvironmentAwayError(f"the environments API answered {answer.status_code}")
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise EnvironmentAwayError("the environments API answered with no JSON object")
+        return found
+
+
+def _connection(raw: Any) -> Connection:
+    try:
+        return Connection.model_validate(raw)
+    except ValidationError as problem:
+        raise EnvironmentAwayError("the environments API described the device in an unknown way") from problem

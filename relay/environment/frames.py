@@ -1,0 +1,285 @@
+"""What goes over the environment's wire, both ways, with no carrier.
+
+Bodies: https://docs.letta.com/api-reference/environments, POST /v1/environments/{connectionId}/messages.
+Frames: the status sockets. Unknown fields are kept out of the way, unknown types ignored.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class TextPart(_Body):
+    """One part of a content that is a list."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+Content = Annotated[str | list[TextPart], Field(union_mode="left_to_right")]
+
+
+class UserMessage(_Body):
+    """What a person said. `client_message_id` is the environment's only protection against a resend."""
+
+    client_message_id: str
+    content: Content
+    role: Literal["user"] = "user"
+    otid: str | None = None
+
+
+class ApprovalDecision(_Body):
+    """Yes or no to one tool call; `updated_input` replaces the whole input."""
+
+    approve: bool
+    tool_call_id: str
+    reason: str | None = None
+    updated_input: dict[str, Any] | None = None
+    type: Literal["approval"] | None = "approval"
+
+
+class ToolReturn(_Body):
+    """What a person who ran the tool themselves got."""
+
+    status: Literal["success", "error"]
+    tool_call_id: str
+    tool_return: Content
+    stdout: list[str] | None = None
+    stderr: list[str] | None = None
+    type: Literal["tool"] | None = "tool"
+
+
+class ApprovalMessage(_Body):
+    """Decisions on the tool calls of one request."""
+
+    type: Literal["approval"] = "approval"
+    approvals: list[ApprovalDecision | ToolReturn]
+
+
+class MessagesBody(_Body):
+    """The request body of the messages endpoint; without `agentId` a device drops it in silence."""
+
+    messages: list[UserMessage | ApprovalMessage]
+    agent_id: str | None = Field(default=None, alias="agentId")
+    conversation_id: str | None = Field(default=None, alias="conversationId")
+
+    def wire(self) -> bytes:
+        """Return the body as it travels: compact JSON in raw UTF-8, absent fields left out."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+class MessagesAnswer(BaseModel):
+    """The endpoint's answer; `success` only says that the message was passed on."""
+
+    message: str = ""
+    success: bool
+
+
+def answer(body: bytes) -> MessagesAnswer | None:
+    """Return the endpoint's answer, or None where the body is none (HTML of a proxy, say)."""
+    try:
+        return MessagesAnswer.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class RuntimeOfFrame(_Frame):
+    """Which conversation of which agent a frame speaks of."""
+
+    agent_id: str = ""
+    conversation_id: str = ""
+
+
+class Frame(_Frame):
+    """What every frame may carry. `seq` wants an acknowledgement, `event_seq` gives the order."""
+
+    type: str
+    seq: int | None = None
+    event_seq: int = 0
+    idempotency_key: str | None = None
+    request_id: str | None = None
+    runtime: RuntimeOfFrame = RuntimeOfFrame()
+    subagent_id: str | None = None
+
+
+class ToolRequest(_Frame):
+    """The tool call inside a control request."""
+
+    subtype: str = "can_use_tool"
+    tool_name: str = Field(min_length=1, max_length=500)
+    input: dict[str, Any]
+    tool_call_id: str = Field(min_length=1, max_length=500)
+    diffs: list[Any] = []
+    blocked_path: str | None = None
+
+
+class PendingRequest(_Frame):
+    """One entry of the list of what the device waits for."""
+
+    request_id: str
+    request: ToolRequest
+
+
+class ControlRequest(Frame):
+    """The device asks whether a tool may run."""
+
+    request: ToolRequest
+
+
+class _DeviceState(_Frame):
+    is_online: bool = True
+    is_processing: bool = False
+    current_permission_mode: str = ""
+    pending_control_requests: list[PendingRequest] = []
+
+
+class DeviceStatus(Frame):
+    """What the device is doing, and everything it waits for."""
+
+    device_status: _DeviceState
+
+
+class _LoopState(_Frame):
+    status: str = ""
+    active_run_ids: list[str] = []
+    client_message_ids_by_run_id: dict[str, list[str]] = {}
+
+
+class LoopStatus(Frame):
+    """Which runs are under way, and for which of our messages."""
+
+    loop_status: _LoopState
+
+
+class Delta(_Frame):
+    """One piece of a turn: words, a tool's start or end, an error."""
+
+    message_type: str = ""
+    id: str = ""
+    run_id: str = ""
+    content: Any = None
+    message: Any = None
+    tool_call_id: str = ""
+    status: str = ""
+    tool_return: Any = None
+    stop_reason: str = ""
+    is_terminal: bool = False
+
+    @property
+    def text(self) -> str:
+        """The words of `content`, whichever of its two forms it has."""
+        return _words(self.content)
+
+
+class StreamDelta(Frame):
+    """A piece of a turn on the wire."""
+
+    delta: Delta
+    subagent_id: str | None = None
+
+
+class TurnFinished(Frame):
+    """A turn is over."""
+
+    turn_id: str = ""
+    stop_reason: str = ""
+    run_id: str | None = None
+    error: Any = None
+
+
+_SHAPES: Mapping[str, type[Frame]] = {
+    "control_request": ControlRequest,
+    "update_device_status": DeviceStatus,
+    "update_loop_status": LoopStatus,
+    "stream_delta": StreamDelta,
+    "turn_finished": TurnFinished,
+}
+
+
+class FrameError(Exception):
+    """A frame that is no JSON object, or not of its type's shape; `seq` is its position if it told one."""
+
+    def __init__(self, problem: str, seq: int | None = None) -> None:
+        super().__init__(problem)
+        self.seq = seq
+
+
+def parse(text: str) -> Frame:
+    """Return the frame in `text`; of a type unknown here, what every frame carries. Raises FrameError."""
+    try:
+        raw = json.loads(text)
+    except ValueError as problem:
+        raise FrameError(f"no JSON: {problem}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
+        raise FrameError("no JSON object with a type")
+    try:
+        return _SHAPES.get(raw["type"], Frame).model_validate(raw)
+    except ValidationError as problem:
+        seq = raw.get("seq")
+        where = ".".join(str(step) for step in problem.errors(include_input=False)[0]["loc"])
+        raise FrameError(f"{raw['type']}: wrong at {where}", seq if isinstance(seq, int) else None) from None
+
+
+def _words(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return ""
+
+
+def words_of_return(tool_return: Any) -> str:
+    """Return the text of a tool's return, whichever form it has."""
+    return _words(tool_return) or (json.dumps(tool_return, ensure_ascii=False) if tool_return else "")
+
+
+def error_words(error: Any) -> str:
+    """Return the innermost message of an error, which the wire wraps in JSON several times over."""
+    for _ in range(8):
+        inner = _unwrapped(error)
+        if inner is None:
+            break
+        error = inner
+    return str(error).strip() or "no reason was given"
+
+
+def _unwrapped(error: Any) -> Any:
+    if isinstance(error, dict):
+        return next((error[name] for name in ("message", "error", "detail") if error.get(name)), None)
+    if not isinstance(error, str) or "{" not in error:
+        return None
+    try:
+        return json.loads(error[error.index("{") :])
+    except ValueError:
+        return None
+
+
+def ack(seq: int) -> dict[str, Any]:
+    """Return the acknowledgement of a frame with `seq`, for the socket it came on."""
+    return {"type": "ack", "seq": seq}
+
+
+PING = {"type": "ping"}
+
+
+def runtime_start(request_id: str, agent_id: str, conversation_id: str, version: str) -> dict[str, Any]:
+    """Return the frame that asks for the state of a runtime and for a replay of what it waits for."""
+    return {
+        "type": "runtime_start",
+        "request_id": request_id,
+        "agent_id": agent_id,
+        "conversation_id": conversation_id,
+        "recover_approvals": True,
+        "force_device_status": True,
+        "client_info": {"name": "relay", "title": "Slack relay", "version": version},
+    }

@@ -1,0 +1,235 @@
+"""Listens to one conversation of an environment: both status sockets, opened again whenever they close.
+
+Nominal flow:   resolve ─▶ open control + stream ─▶ runtime_start ─▶ frames: in order, stored, acknowledged
+A socket ends:  close the other, wait a little longer each time, resolve again, open both again
+A frame fails:  not stored is not acknowledged: close both; runtime_start replays what is still asked
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from relay import __version__
+from relay.config import Environment
+from relay.domain.runtime import Runtime
+from relay.environment import frames
+from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
+from relay.environment.sequencer import Sequencer
+from relay.environment.turns import Arrival, Turns
+from relay.store import StoreError
+
+_PING_EVERY = 30.0
+_DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and deaf
+_HOLD = 0.05
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+_CHANNELS = ("control", "stream")
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Whether an environment is being listened to, since when, and why not."""
+
+    up: bool
+    since: datetime | None = None
+    reason: str = "not connected yet"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What one frame brought, and the pair of sockets it came through."""
+
+    epoch: str
+    items: tuple[Arrival, ...]
+
+
+class _SocketsLostError(Exception):
+    """The pair of sockets is of no use any more; the message says why."""
+
+
+class Listener:
+    """Supervises the pair of status sockets of one runtime."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        runtime: Runtime,
+        directory: Directory,
+        session: aiohttp.ClientSession,
+        *,
+        on_arrivals: "Callable[[Runtime, Arrivals], Any]",
+        on_presence: "Callable[[Runtime, Presence], Any]",
+        clock: Callable[[], datetime],
+        chance: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._environment = environment
+        self._runtime = runtime
+        self._directory = directory
+        self._session = session
+        self._on_arrivals = on_arrivals
+        self._on_presence = on_presence
+        self._clock = clock
+        self._chance = chance
+        self._new_id = new_id
+        self.presence = Presence(up=False)
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        failures = 0
+        while True:
+            reason, was_up = await self._one_pair()
+            failures = 1 if was_up else failures + 1
+            await self._tell(up=False, reason=reason)
+            wait = min(_SHORTEST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT / 1.2)
+            await asyncio.sleep(wait * (0.8 + 0.4 * self._chance()))
+
+    async def _one_pair(self) -> tuple[str, bool]:
+        """Open a pair and listen until it ends; return why it ended, and whether it ever opened."""
+        was_up, connection_id = False, ""
+        reason = "its status sockets were closed"
+        try:
+            connection_id = await self._directory.connection_id(self._environment)
+            async with self._open(connection_id) as sockets:
+                was_up = True
+                await self._tell(up=True, reason="")
+                await _Pair(self, sockets).listen()
+        except (EnvironmentAwayError, LookupRefusedError, _SocketsLostError) as problem:
+            reason = str(problem)
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            reason = f"its status sockets cannot be opened ({type(problem).__name__})"
+        except StoreError as problem:
+            reason = f"the store took no frames: {problem}"
+        if connection_id:
+            self._directory.gone(self._environment, connection_id)
+        return reason, was_up
+
+    @contextlib.asynccontextmanager
+    async def _open(self, connection_id: str) -> "AsyncIterator[dict[str, aiohttp.ClientWebSocketResponse]]":
+        base = "ws" + self._environment.base_url.removeprefix("http")
+        path = f"{base}/v1/environments/{quote(connection_id, safe='')}/status/ws"
+        headers = {"Authorization": f"Bearer {self._environment.api_key.get_secret_value()}"}
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = {}
+            for channel in _CHANNELS:
+                query = urlencode(
+                    {
+                        "agentId": self._runtime.agent_id,
+                        "conversationId": self._runtime.conversation_id,
+                        "channel": channel,
+                    }
+                )
+                opening = self._session.ws_connect(
+                    f"{path}?{query}",
+                    headers=headers,
+                    max_msg_size=0,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                )
+                sockets[channel] = await stack.enter_async_context(opening)
+            yield sockets
+
+    async def _tell(self, *, up: bool, reason: str) -> None:
+        if self.presence.since is None or up != self.presence.up:
+            self.presence = Presence(up, self._clock(), reason)
+        else:
+            self.presence = Presence(up, self.presence.since, reason)
+        with contextlib.suppress(StoreError):
+            await self._on_presence(self._runtime, self.presence)
+
+    async def deliver(self, epoch: str, items: list[Arrival]) -> None:
+        """Hand arrivals on; returns once they are stored."""
+        if items:
+            await self._on_arrivals(self._runtime, Arrivals(epoch, tuple(items)))
+
+    def greeting(self) -> dict[str, Any]:
+        """Return the frame that asks for the state and for a replay of what is pending."""
+        return frames.runtime_start(
+            self._new_id(), self._runtime.agent_id, self._runtime.conversation_id, __version__
+        )
+
+    def new_epoch(self) -> str:
+        """Return a name for a pair of sockets, never used before."""
+        return self._new_id()
+
+
+@dataclass
+class _Received:
+    socket: aiohttp.ClientWebSocketResponse
+    text: str
+
+
+class _Pair:
+    """One pair of open sockets, from the greeting to the end of either."""
+
+    def __init__(self, listener: Listener, sockets: dict[str, aiohttp.ClientWebSocketResponse]) -> None:
+        self._listener = listener
+        self._sockets = sockets
+        self._epoch = listener.new_epoch()
+        self._sequencer = Sequencer()
+        self._turns = Turns()
+        self._received: asyncio.Queue[_Received] = asyncio.Queue(maxsize=1000)
+
+    async def listen(self) -> None:
+        """Listen until a socket ends. Raises _SocketsLostError, StoreError, aiohttp.ClientError."""
+        await _send(self._sockets["control"], self._listener.greeting())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for socket in self._sockets.values():
+                    group.create_task(self._read(socket))
+                    group.create_task(_ping(socket))
+                group.create_task(self._handle_all())
+        except* (_SocketsLostError, StoreError, aiohttp.ClientError, ConnectionError) as several:
+            raise several.exceptions[0] from None
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            try:
+                received = await socket.receive(timeout=_DEAF_AFTER)
+            except TimeoutError:
+                raise _SocketsLostError("its status socket fell silent") from None
+            if received.type is aiohttp.WSMsgType.TEXT:
+                await self._received.put(_Received(socket, received.data))
+            elif received.type is not aiohttp.WSMsgType.BINARY:
+                raise _SocketsLostError("its status socket was closed")
+
+    async def _handle_all(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_HOLD if self._sequencer.waiting else None):
+                    received = await self._received.get()
+            except TimeoutError:
+                await self._take_in(self._sequencer.release())
+            else:
+                await self._handle(received)
+
+    async def _handle(self, received: _Received) -> None:
+        try:
+            frame = frames.parse(received.text)
+        except frames.FrameError as problem:
+            # Acknowledged all the same: asked for again, it would be no better.
+            if problem.seq is not None:
+                await _send(received.socket, frames.ack(problem.seq))
+            return
+        await self._take_in(self._sequencer.take(frame))
+        if frame.seq is not None:
+            await _send(received.socket, frames.ack(frame.seq))
+
+    async def _take_in(self, ready: list[frames.Frame]) -> None:
+        items = [item for frame in ready for item in self._turns.take(frame)]
+        await self._listener.deliver(self._epoch, items)
+
+
+async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:
+    while True:
+        await asyncio.sleep(_PING_EVERY)
+        await _send(socket, frames.PING)
+
+
+async def _send(socket: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
+    await socket.send_str(json.dumps(frame, separators=(",", ":"), ensure_ascii=False))

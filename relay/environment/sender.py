@@ -1,0 +1,96 @@
+"""Takes messages and decisions to the environment, over the endpoint the relay exists for."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from urllib.parse import quote
+
+import httpx
+
+from relay.config import Environment
+from relay.domain.deliveries import Delivery, Kind, Outcome, Refused, Retry
+from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
+from relay.environment.frames import ApprovalDecision, ApprovalMessage, MessagesBody, UserMessage
+from relay.environment.verdicts import meaning
+
+
+def body_of(delivery: Delivery) -> MessagesBody:
+    """Return the request body of a delivery: the same bytes at every attempt."""
+    content: UserMessage | ApprovalMessage
+    if delivery.kind is Kind.MESSAGE:
+        content = UserMessage(
+            client_message_id=delivery.id, otid=delivery.id, content=delivery.body["content"]
+        )
+    else:
+        content = ApprovalMessage(
+            approvals=[
+                ApprovalDecision(
+                    approve=delivery.body["approve"],
+                    tool_call_id=delivery.body["tool_call_id"],
+                    reason=delivery.body["reason"] or None,
+                )
+            ]
+        )
+    return MessagesBody(
+        messages=[content],
+        agentId=delivery.body["agent_id"],
+        conversationId=delivery.body["conversation_id"],
+    )
+
+
+class EnvironmentSender:
+    """Sends one delivery at a time to the present connection of its environment."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        directory: Directory,
+        environments: Mapping[str, Environment],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._directory = directory
+        self._environments = environments
+        self._clock = clock
+        self._headers: dict[str, dict[str, str]] = {
+            name: {
+                "Authorization": f"Bearer {one.api_key.get_secret_value()}",
+                "Content-Type": "application/json",
+            }
+            for name, one in environments.items()
+        }
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Attempt a delivery once, and once more when its connection turns out to be an old one."""
+        environment = self._environments.get(delivery.environment)
+        if environment is None:
+            return Refused(f"the configuration no longer has an environment named {delivery.environment!r}")
+        outcome, connection_id = await self._attempt(environment, delivery)
+        if not (isinstance(outcome, Retry) and outcome.away and connection_id is not None):
+            return outcome
+        self._directory.gone(environment, connection_id)
+        again, now_id = await self._attempt(environment, delivery, unless=connection_id)
+        return again if now_id != connection_id else outcome
+
+    async def _attempt(
+        self, environment: Environment, delivery: Delivery, unless: str | None = None
+    ) -> tuple[Outcome, str | None]:
+        try:
+            connection_id = await self._directory.connection_id(environment)
+        except EnvironmentAwayError as problem:
+            return Retry(str(problem), away=True), None
+        except LookupRefusedError as problem:
+            return Refused(str(problem)), None
+        if connection_id == unless:
+            self._directory.gone(environment, connection_id)
+            return Retry("the environment's connection is gone", away=True), connection_id
+        return await self._post(environment, connection_id, body_of(delivery).wire()), connection_id
+
+    async def _post(self, environment: Environment, connection_id: str, body: bytes) -> Outcome:
+        url = f"{environment.base_url}/v1/environments/{quote(connection_id, safe='')}/messages"
+        try:
+            answer = await self._client.post(url, content=body, headers=self._headers[environment.name])
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
+            return Retry(f"the environments API cannot be reached ({type(problem).__name__})")
+        except httpx.HTTPError as problem:
+            return Retry(f"the environment's answer never came ({type(problem).__name__})", uncertain=True)
+        return meaning(answer.status_code, answer.content, answer.headers.get("Retry-After"), self._clock())

@@ -1,0 +1,204 @@
+"""What the frames of one conversation amount to: words, questions, evidence, ends of turns.
+
+Pure: frames in, arrivals out. Which of our messages a turn answers is told by
+`client_message_ids_by_run_id`; one model failure comes as several errors and is told once, at the end.
+"""
+
+from dataclasses import dataclass, field
+
+from relay.domain.approvals import Evidence, ToolReturned, ToolStarted
+from relay.environment.frames import (
+    ControlRequest,
+    Delta,
+    DeviceStatus,
+    Frame,
+    LoopStatus,
+    StreamDelta,
+    ToolRequest,
+    TurnFinished,
+    error_words,
+    words_of_return,
+)
+
+_IDLE = "WAITING_ON_INPUT"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Words of the agent, complete. `key` is the same when they are told twice."""
+
+    message_ids: tuple[str, ...]
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TurnFailed:
+    """A turn ended in an error."""
+
+    message_ids: tuple[str, ...]
+    key: str
+    error: str
+
+
+@dataclass(frozen=True)
+class TurnEnded:
+    """A turn is over, however it ended."""
+
+    message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ToolAsked:
+    """The environment waits for a decision. `listed`: it still does, rather than asks (again)."""
+
+    request: ToolRequest
+    message_ids: tuple[str, ...]
+    words: str
+    event_seq: int
+    listed: bool
+
+
+@dataclass(frozen=True)
+class Pending:
+    """All the tool calls that the environment waits for."""
+
+    tool_call_ids: tuple[str, ...]
+    event_seq: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A sign of what became of a tool call."""
+
+    tool_call_id: str
+    evidence: Evidence
+
+
+Arrival = Reply | TurnFailed | TurnEnded | ToolAsked | Pending | Proof
+
+
+@dataclass
+class _Turn:
+    """The turn under way: its runs, the words not yet complete, the first error."""
+
+    runs: list[str] = field(default_factory=list)
+    message_id: str = ""
+    run_id: str = ""
+    chunks: list[str] = field(default_factory=list)
+    words: str = ""
+    error: str = ""
+    active: bool = False
+
+
+class Turns:
+    """Follows the turns of one conversation."""
+
+    def __init__(self) -> None:
+        self._by_run: dict[str, list[str]] = {}
+        self._turn = _Turn()
+        self._listed: tuple[str, ...] | None = None
+
+    def take(self, frame: Frame) -> list[Arrival]:
+        """Return what `frame` brings, in order. Frames of sub-agents bring nothing."""
+        if frame.subagent_id is not None:
+            return []
+        if isinstance(frame, StreamDelta):
+            return self._delta(frame.delta)
+        if isinstance(frame, LoopStatus):
+            return self._loop(frame)
+        if isinstance(frame, DeviceStatus):
+            return self._device(frame)
+        if isinstance(frame, ControlRequest):
+            return [*self._complete(), self._asked(frame.request, frame.event_seq, listed=False)]
+        if isinstance(frame, TurnFinished):
+            return self._finished(frame)
+        return []
+
+    def _delta(self, delta: Delta) -> list[Arrival]:
+        kind = delta.message_type
+        if kind == "assistant_message":
+            return self._words(delta)
+        if kind in ("error_message", "loop_error"):
+            if kind == "error_message" or delta.is_terminal:
+                self._turn.error = self._turn.error or error_words(delta.message)
+            return []
+        if kind == "client_tool_start" and delta.tool_call_id:
+            return [*self._complete(), Proof(delta.tool_call_id, ToolStarted())]
+        if kind == "tool_return_message" and delta.tool_call_id:
+            returned = ToolReturned(delta.status == "error", words_of_return(delta.tool_return))
+            return [*self._complete(), Proof(delta.tool_call_id, returned)]
+        if kind in ("approval_request_message", "stop_reason", "user_message"):
+            return self._complete()
+        return []
+
+    def _words(self, delta: Delta) -> list[Arrival]:
+        done = self._complete() if delta.id != self._turn.message_id else []
+        turn = self._turn
+        turn.active = True
+        turn.message_id, turn.run_id = delta.id, delta.run_id
+        turn.chunks.append(delta.text)
+        self._joined(delta.run_id)
+        return done
+
+    def _complete(self) -> list[Arrival]:
+        """Return the words gathered so far as a reply: something else has begun."""
+        turn = self._turn
+        text, turn.chunks = "".join(turn.chunks), []
+        if not text.strip():
+            return []
+        turn.words = text
+        message_ids = self._message_ids([turn.run_id] if turn.run_id in self._by_run else turn.runs)
+        if not message_ids:
+            return []
+        return [Reply(message_ids, f"reply/{message_ids[0]}/{turn.run_id}/{turn.message_id}", text)]
+
+    def _loop(self, frame: LoopStatus) -> list[Arrival]:
+        loop = frame.loop_status
+        self._by_run = loop.client_message_ids_by_run_id or self._by_run
+        for run_id in loop.active_run_ids:
+            self._joined(run_id)
+        if loop.status != _IDLE:
+            self._turn.active = True
+            return []
+        return self._end() if self._turn.active else []
+
+    def _joined(self, run_id: str) -> None:
+        if run_id and run_id not in self._turn.runs:
+            self._turn.runs.append(run_id)
+
+    def _finished(self, frame: TurnFinished) -> list[Arrival]:
+        if frame.run_id:
+            self._joined(frame.run_id)
+        if frame.stop_reason == "error":
+            self._turn.error = self._turn.error or error_words(frame.error)
+        return self._end()
+
+    def _end(self) -> list[Arrival]:
+        arrivals = self._complete()
+        turn = self._turn
+        message_ids = self._message_ids(turn.runs)
+        if turn.error and message_ids:
+            arrivals.append(
+                TurnFailed(message_ids, f"turn-failed/{message_ids[0]}/{turn.runs[-1]}", turn.error)
+            )
+        if message_ids:
+            arrivals.append(TurnEnded(message_ids))
+        self._turn = _Turn()
+        return arrivals
+
+    def _device(self, frame: DeviceStatus) -> list[Arrival]:
+        pending = frame.device_status.pending_control_requests
+        listed = tuple(entry.request.tool_call_id for entry in pending)
+        if listed == self._listed == ():
+            return []
+        self._listed = listed
+        asked: list[Arrival] = [self._asked(entry.request, frame.event_seq, listed=True) for entry in pending]
+        return [*asked, Pending(listed, frame.event_seq)]
+
+    def _asked(self, request: ToolRequest, event_seq: int, *, listed: bool) -> ToolAsked:
+        return ToolAsked(request, self._message_ids(self._turn.runs), self._turn.words, event_seq, listed)
+
+    def _message_ids(self, runs: list[str]) -> tuple[str, ...]:
+        found = (message_id for run_id in runs for message_id in self._by_run.get(run_id, ()))
+        return tuple(dict.fromkeys(found))

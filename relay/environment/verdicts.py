@@ -1,0 +1,72 @@
+"""What an HTTP answer of the environment means: the one place that says retry or final."""
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from relay.domain.deliveries import Delivered, Outcome, Refused, Retry
+from relay.environment.frames import answer
+
+_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE})
+_FINAL = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+_HINTS = {
+    HTTPStatus.UNAUTHORIZED: "the environment refused the key: check LETTA_API_KEY",
+    HTTPStatus.FORBIDDEN: "the key may not use this environment: check LETTA_API_KEY and the device's owner",
+}
+_LONGEST_QUOTE = 200
+
+
+def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) -> Outcome:
+    """Return what an answer to a POST of messages means.
+
+    404, 409 and 410: that connection is gone, so look the device up again. 408, 425, 429, 5xx and
+    whatever is not known: not now. 400, 401, 403, 422: never. 200 counts only with `success: true`.
+    """
+    after = _seconds(retry_after, now)
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        said = answer(body)
+        if said is None:
+            return Retry("the environment answered with something that is no JSON answer", after)
+        if said.success:
+            return Delivered({"message": said.message, "status": status})
+        return Retry(
+            f"the environment did not take it: {said.message[:_LONGEST_QUOTE] or 'no reason given'}", after
+        )
+    if status in _GONE:
+        return Retry(f"the environment's connection is gone ({status})", after, away=True)
+    if status in _FINAL:
+        return Refused(
+            _HINTS.get(HTTPStatus(status)) or f"the environment refused it ({status}): {_quote(body)}"
+        )
+    return Retry(f"the environment answered {status}: {_quote(body)}", after)
+
+
+def _seconds(retry_after: str | None, now: datetime) -> float | None:
+    if not retry_after:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+
+
+def _quote(body: bytes) -> str:
+    """Return the reason in an error body: the API names it in any of four fields."""
+    try:
+        raw: Any = json.loads(body)
+    except ValueError:
+        return "no reason given"
+    if isinstance(raw, dict):
+        for name in ("message", "error", "errorCode", "detail"):
+            if raw.get(name):
+                return str(raw[name])[:_LONGEST_QUOTE]
+    return "no reason given"

@@ -1,0 +1,1 @@
+"""The Slack door: commands and clicks in, cards and replies out."""

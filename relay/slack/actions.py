@@ -1,0 +1,124 @@
+"""Presses of buttons: parse, one use case. Every press is answered, on the card or in private."""
+
+from typing import Any
+
+import aiohttp
+from slack_bolt.async_app import AsyncAck
+from slack_sdk.errors import SlackClientError
+
+from relay.domain.people import Person
+from relay.slack import cards, sentences
+from relay.slack.door import SlackDoor
+from relay.slack.tell import Tell
+from relay.slack.wire import BlockActions, ButtonValue, RetryValue, read_click
+from relay.store import StoreError
+from relay.use_cases.record_decision import Click, record_decision
+from relay.use_cases.retry_delivery import RetryClick, record_retry
+from relay.use_cases.whisper import Listener
+
+
+class Actions:
+    """Takes the presses of relay's own buttons, and answers those it does not know."""
+
+    def __init__(self, door: SlackDoor, tell: Tell) -> None:
+        self._door = door
+        self._tell = tell
+
+    async def approve(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Take a press of Approve."""
+        await self._decide(ack, body, approve=True)
+
+    async def deny(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Take a press of Deny."""
+        await self._decide(ack, body, approve=False)
+
+    async def _decide(self, ack: AsyncAck, body: dict[str, Any], *, approve: bool) -> None:
+        click = read_click(body)
+        value = ButtonValue.read(click.actions[0].value) if click else None
+        if click is None or value is None:
+            await ack()
+            await self._tell_privately(click, sentences.MALFORMED_BUTTON)
+            return
+        decision = Click(
+            person=await self._person(click),
+            listener=self._listener(click),
+            key=click.key,
+            approval_id=value.approval_id,
+            tool_call_id=value.tool_call_id,
+            input_hash=value.input_hash,
+            message_ts=click.message_ts,
+        )
+        now = self._door.clock()
+        try:
+            decided = await self._door.store.transact(
+                lambda tx: record_decision(tx, decision, self._door.rights, now, approve=approve)
+            )
+        except StoreError as problem:
+            await self._not_stored(ack, click, problem)
+            return
+        await ack()
+        self._door.log.info(
+            "click.taken",
+            approval_id=value.approval_id,
+            user_id=click.user.id,
+            approve=approve,
+            decided=decided,
+        )
+
+    async def retry(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Take a press of Retry."""
+        click = read_click(body)
+        value = RetryValue.read(click.actions[0].value) if click else None
+        if click is None or value is None:
+            await ack()
+            await self._tell_privately(click, sentences.MALFORMED_BUTTON)
+            return
+        retry = RetryClick(await self._person(click), self._listener(click), click.key, value.subject_id)
+        now = self._door.clock()
+        try:
+            await self._door.store.transact(lambda tx: record_retry(tx, retry, self._door.rights, now))
+        except StoreError as problem:
+            await self._not_stored(ack, click, problem)
+            return
+        await ack()
+
+    async def details(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Open the whole input in a modal, while the press's trigger lives (three seconds)."""
+        await ack()
+        click = read_click(body)
+        value = ButtonValue.read(click.actions[0].value) if click else None
+        if click is None or value is None:
+            await self._tell_privately(click, sentences.MALFORMED_BUTTON)
+            return
+        approval = await self._door.store.transact(lambda tx: tx.approvals.get(value.approval_id))
+        if approval is None or approval.team_id != self._door.workspace.team_id:
+            await self._tell_privately(click, sentences.MALFORMED_BUTTON)
+            return
+        try:
+            await self._door.client.views_open(trigger_id=click.trigger_id, view=cards.details(approval))
+        except (SlackClientError, aiohttp.ClientError, TimeoutError) as problem:
+            self._door.log.warning(
+                "details.not_opened", approval_id=approval.id, reason=type(problem).__name__
+            )
+            await self._tell_privately(click, sentences.DETAILS_FAILED)
+
+    async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Acknowledge whatever no other handler takes, and say so to whoever pressed."""
+        await ack()
+        if body.get("type") == "block_actions":
+            await self._tell_privately(read_click(body), sentences.UNKNOWN_ACTION)
+
+    async def _person(self, click: BlockActions) -> Person:
+        return await self._door.people.person(click.user.id, click.user.team_id or "")
+
+    def _listener(self, click: BlockActions) -> Listener:
+        return Listener(self._door.workspace.team_id, click.channel_id, click.user.id, click.response_url)
+
+    async def _not_stored(self, ack: AsyncAck, click: BlockActions, problem: StoreError) -> None:
+        self._door.log.error("click.not_stored", reason=str(problem), user_id=click.user.id)
+        await ack()
+        await self._tell_privately(click, sentences.STORE_FAILED)
+
+    async def _tell_privately(self, click: BlockActions | None, sentence: str) -> None:
+        if click is not None:
+            await self._tell.now(self._listener(click), sentence)

@@ -1,0 +1,80 @@
+"""The Bolt application: which arrival goes to which handler, and that each is acknowledged."""
+
+import logging
+import re
+from typing import Any
+
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
+
+from relay.slack import sentences
+from relay.slack.actions import Actions
+from relay.slack.commands import Commands
+from relay.slack.door import SlackDoor
+from relay.slack.tell import Tell
+
+_ANYTHING = re.compile(".*")
+
+
+def bolt_app(door: SlackDoor, tell: Tell) -> AsyncApp:
+    """Return the application; everything is given by argument, nothing read from the process."""
+    secret = door.config.slack.signing_secret
+    over_http = door.config.slack.app_token is None
+    app = AsyncApp(
+        name="relay",
+        logger=_quiet_logger(),
+        client=door.client,
+        authorize=_authorize(door),
+        signing_secret=secret.get_secret_value() if secret else "",
+        # The listener runs before the response: stored, then acknowledged, and no polling for it.
+        process_before_response=True,
+        request_verification_enabled=over_http,
+        ssl_check_enabled=over_http,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
+    )
+    _register(app, door, tell)
+    return app
+
+
+def _register(app: AsyncApp, door: SlackDoor, tell: Tell) -> None:
+    commands, actions = Commands(door), Actions(door, tell)
+    app.command(door.config.slack.command)(commands.take)
+    for action_id in ("approve", "deny", "retry", "details"):
+        app.action(action_id)(getattr(actions, action_id))
+    # Last: what nobody takes is acknowledged all the same, or Slack shows the person an error.
+    for anything in (app.command, app.action, app.event, app.view, app.shortcut, app.options):
+        anything(_ANYTHING)(actions.unknown)
+    app.error(_on_defect(door))
+
+
+def _authorize(door: SlackDoor) -> Any:
+    workspace = door.workspace
+    result = AuthorizeResult(
+        enterprise_id=workspace.enterprise_id,
+        team_id=workspace.team_id,
+        bot_user_id=workspace.bot_user_id,
+        bot_id=workspace.bot_id,
+        bot_token=door.config.slack.bot_token.get_secret_value(),
+    )
+
+    async def authorize() -> AuthorizeResult:
+        return result
+
+    return authorize
+
+
+def _on_defect(door: SlackDoor) -> Any:
+    async def on_defect(error: Exception, request: AsyncBoltRequest) -> BoltResponse:
+        door.log.error("arrival.defect", kind=request.body.get("type", "command"), exc_info=error)
+        return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})
+
+    return on_defect
+
+
+def _quiet_logger() -> logging.Logger:
+    # Bolt's warnings quote whole requests, response_urls and all: they are not for a log.
+    logger = logging.getLogger("relay.bolt")
+    logger.setLevel(logging.CRITICAL)
+    return logger

@@ -1,0 +1,313 @@
+"""Cards and messages as Block Kit: pure, from the state things are in; every limit of Slack's kept.
+
+https://docs.slack.dev/reference/block-kit/blocks
+What a tool is called with goes into preformatted rich text, which Slack shows to the letter: no
+backtick, mention or link in an argument can leave its box.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from relay.domain.approvals import Approval, State
+from relay.domain.canonical import canonical_json
+from relay.domain.text import clamp
+from relay.slack.mrkdwn import escape, moment
+from relay.slack.sentences import decided_by
+from relay.store.messages import Message
+
+REPLY_LIMIT = 11_000  # of a markdown block's 12,000, and of about 13,000 over a message's blocks
+_ARGUMENT_LIMIT = 2_500
+_ARGUMENTS_LIMIT = 6_000
+_WORDS_LIMIT = 1_200
+_QUOTE_LIMIT = 2_800
+_MOST_ARGUMENTS = 12
+_SMALLEST = 200
+
+Blocks = list[dict[str, Any]]
+
+# Characters that are not seen but change what is: controls, and the marks that turn text around.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+_PING = re.compile(r"<(?=[!@#])")
+
+
+@dataclass(frozen=True)
+class Post:
+    """A message for Slack: `text` is what notifications and screen readers get."""
+
+    text: str
+    blocks: Blocks
+
+
+def visible(text: str) -> str:
+    """Return `text` with every character that hides or reorders others written out."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def card(approval: Approval, *, scale: float = 1.0) -> Post:
+    """Return the card of a request in its present state; `scale` under 1 shows less of long arguments."""
+    asked = approval.asked
+    tool = visible(asked.tool_name)
+    shown, left_out = _arguments(approval, scale)
+    blocks: Blocks = [_header(f"{tool}: {_HEADLINES[approval.state]}"), _context(_who(approval))]
+    blocks.append({"type": "rich_text", "elements": shown})
+    words = _agents_words(approval)
+    if words:
+        blocks.append(_context("*In the agent's own words, unchecked:*"))
+        blocks.append(_rich("rich_text_quote", clamp(words, int(_WORDS_LIMIT * scale) + _SMALLEST)[0]))
+    if left_out:
+        blocks.append(
+            _context(f":scissors: {left_out:,} characters are left out above; *Details* shows everything.")
+        )
+    blocks.extend(_ending(approval))
+    return Post(
+        f"{escape(tool)}: {_HEADLINES[approval.state]}",
+        _numbered(blocks, f"{approval.id}/{approval.revision}"),
+    )
+
+
+_HEADLINES = {
+    State.PENDING: "approval needed",
+    State.DECIDED: "decided",
+    State.DELIVERED: "decided and delivered",
+    State.FAILED: "decided, not delivered",
+    State.WITHDRAWN: "no longer asked",
+    State.SUPERSEDED: "asked anew on another card",
+    State.DECIDED_ELSEWHERE: "decided elsewhere",
+    State.UNCONFIRMED: "decided, not confirmed",
+}
+
+
+def _who(approval: Approval) -> str:
+    asked = approval.asked
+    people = ", ".join(f"<@{user_id}>" for user_id in approval.requesters[:10])
+    by = f"Asked for by {people}" if people else "Asked for outside Slack"
+    where = f"environment *{escape(asked.environment)}* · agent `{escape(asked.agent_id)[:80]}`"
+    return f"{by} · {where} · conversation `{escape(asked.conversation_id)[:80]}`"
+
+
+def _split_words(approval: Approval) -> tuple[dict[str, Any], str]:
+    """Return the arguments that do something, and the one that is only the agent's claim about them."""
+    tool_input = dict(approval.asked.tool_input)
+    claim = tool_input.get("description")
+    if "command" in tool_input and isinstance(claim, str):
+        del tool_input["description"]
+        return tool_input, claim
+    return tool_input, ""
+
+
+def _agents_words(approval: Approval) -> str:
+    claim = _split_words(approval)[1]
+    return visible("\n".join(part for part in (approval.asked.words.strip(), claim.strip()) if part))
+
+
+def _arguments(approval: Approval, scale: float) -> tuple[list[dict[str, Any]], int]:
+    """Return every argument under its name, and how many characters had to be left out."""
+    arguments = _split_words(approval)[0]
+    names = list(arguments)
+    if len(names) > _MOST_ARGUMENTS:
+        rest = {name: arguments.pop(name) for name in names[_MOST_ARGUMENTS - 1 :]}
+        arguments[f"{len(rest)} more arguments"] = rest
+    elements: list[dict[str, Any]] = []
+    room = int(_ARGUMENTS_LIMIT * scale)
+    missing = 0
+    for name, value in arguments.items():
+        limit = max(_SMALLEST, min(int(_ARGUMENT_LIMIT * scale), room))
+        text, left_out = clamp(visible(_written(value)), limit)
+        room -= len(text)
+        missing += left_out
+        elements += [_line(clamp(visible(str(name)), 100)[0] or '""'), _preformatted(text)]
+    return elements or [_line("without arguments")], missing
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _ending(approval: Approval) -> Iterator[dict[str, Any]]:
+    if approval.state is State.PENDING:
+        yield _actions(
+            _button("Approve", "approve", _value(approval), style="primary"),
+            _button("Deny", "deny", _value(approval), style="danger"),
+            _button("Details", "details", _value(approval)),
+        )
+        return
+    yield _section(_outcome(approval))
+    if approval.state is State.FAILED:
+        yield _actions(_button("Retry", "retry", canonical_json({"subject_id": approval.id})))
+
+
+def _outcome(approval: Approval) -> str:
+    decision = approval.decision
+    who = decided_by(approval)
+    who = who[:1].upper() + who[1:]
+    mark = ":white_check_mark:" if decision and decision.approve else ":no_entry:"
+    reason = f"\n_{escape(decision.reason[:1000])}_" if decision and decision.reason else ""
+    return {
+        State.PENDING: "",
+        State.DECIDED: f"{mark} {who}. {_under_way(approval)}{reason}",
+        State.DELIVERED: f"{mark} {who}. Delivered.{reason}",
+        State.FAILED: f":warning: {who}, but *not delivered*: {escape(approval.note[:1000])}{reason}",
+        State.WITHDRAWN: f":heavy_minus_sign: {_withdrawn(approval, who)}",
+        State.SUPERSEDED: ":heavy_minus_sign: The agent asks anew, on another card. This one decides nothing.",
+        State.DECIDED_ELSEWHERE: f":heavy_minus_sign: {_elsewhere(approval, who)}",
+        State.UNCONFIRMED: f":grey_question: {who}. It was sent, and the agent asks no longer, but nothing shows that it was this answer that arrived.{reason}",
+    }[approval.state]
+
+
+def _under_way(approval: Approval) -> str:
+    if not approval.note:
+        return "Delivering…"
+    return f"*Not delivered yet:* {escape(approval.note[:500])}. It will be sent when that is over."
+
+
+def _withdrawn(approval: Approval, who: str) -> str:
+    if approval.decision is None:
+        return "The agent asks no longer; nothing was decided here."
+    return f"{who}, but the agent had stopped asking; *not delivered*."
+
+
+def _elsewhere(approval: Approval, who: str) -> str:
+    if approval.decision is None:
+        return "Somebody answered outside Slack."
+    return f"{who}, but somebody outside Slack had answered first; *not delivered*."
+
+
+def _value(approval: Approval) -> str:
+    return canonical_json(
+        {
+            "approval_id": approval.id,
+            "tool_call_id": approval.asked.tool_call_id,
+            "input_hash": approval.input_hash,
+        }
+    )
+
+
+def details(approval: Approval) -> dict[str, Any]:
+    """Return a modal with the whole input, as far as a modal can hold one."""
+    asked = approval.asked
+    whole = visible(json.dumps(dict(asked.tool_input), ensure_ascii=False, indent=2))
+    if asked.diffs:
+        whole += "\n\ndiffs:\n" + visible(json.dumps(list(asked.diffs), ensure_ascii=False, indent=2))
+    pieces = [whole[start : start + 2_900] for start in range(0, min(len(whole), 200_000), 2_900)]
+    blocks: Blocks = [_context(f"*{escape(visible(asked.tool_name))[:200]}* · {len(whole):,} characters")]
+    blocks += [{"type": "rich_text", "elements": [_preformatted(piece)]} for piece in pieces]
+    if len(whole) > 200_000:
+        blocks.append(_context(f"The last {len(whole) - 200_000:,} characters do not fit into Slack."))
+    title = {"type": "plain_text", "text": "What is asked"}
+    return {
+        "type": "modal",
+        "title": title,
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": blocks,
+    }
+
+
+def root(message: Message) -> Post:
+    """Return the message that quotes a command; its thread carries everything after."""
+    text, left_out = clamp(visible(message.text), _QUOTE_LIMIT)
+    to = [
+        {"type": "user", "user_id": message.user_id},
+        {"type": "text", "text": " to "},
+        {"type": "text", "text": message.environment, "style": {"bold": True}},
+    ]
+    elements: list[dict[str, Any]] = [{"type": "rich_text_section", "elements": to}, _quoted(text)]
+    blocks: Blocks = [{"type": "rich_text", "elements": elements}]
+    if left_out:
+        blocks.append(_context(f"{left_out:,} characters are left out here; the agent gets all of them."))
+    plain = f"<@{message.user_id}> to {escape(message.environment)}: {escape(text[:500])}"
+    return Post(plain, _numbered(blocks, message.id))
+
+
+def status(message: Message) -> Post:
+    """Return how a message fares, with a Retry button when it was given up."""
+    away = moment(message.settled_at) if message.settled_at else "just now"
+    sentence = {
+        "queued": ":hourglass_flowing_sand: Being sent.",
+        "away": f":zzz: *{escape(message.environment)}* has been offline since {away}. Your message waits and is sent when it is back.",
+        "retrying": f":hourglass_flowing_sand: Not delivered yet{': ' + escape(message.note[:500]) if message.note else ''}. I keep trying.",
+        "delivered": f":white_check_mark: Delivered to *{escape(message.environment)}* at {away}.",
+        "failed": f":warning: *Not delivered*: {escape(message.note[:1000])}",
+    }[message.state]
+    blocks: Blocks = [_section(sentence)]
+    if message.state == "failed":
+        blocks.append(_actions(_button("Retry", "retry", canonical_json({"subject_id": message.id}))))
+    return Post(sentence, _numbered(blocks, f"{message.id}/{message.state}"))
+
+
+def reply(text: str) -> Post:
+    """Return the agent's words as Slack renders Markdown; they can ping nobody."""
+    harmless = _PING.sub("&lt;", text)
+    return Post(escape(text[:500]), [{"type": "markdown", "text": harmless}])
+
+
+def literal(text: str) -> str:
+    """Return words as a message without blocks carries them."""
+    return escape(text) or "…"
+
+
+def plain(text: str) -> Post:
+    """Return a sentence of relay's own."""
+    return Post(text, [_section(text)])
+
+
+def _numbered(blocks: Blocks, stem: str) -> Blocks:
+    """Give every block an id of its own, and a new one whenever the message is updated."""
+    return [{**block, "block_id": f"{stem}/{number}"} for number, block in enumerate(blocks)]
+
+
+def _header(text: str) -> dict[str, Any]:
+    return {
+        "type": "header",
+        "text": {"type": "plain_text", "text": text if len(text) <= 150 else text[:149] + "…"},
+    }
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}}
+
+
+def _context(text: str) -> dict[str, Any]:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:3000]}]}
+
+
+def _rich(kind: str, text: str) -> dict[str, Any]:
+    return {
+        "type": "rich_text",
+        "elements": [{"type": kind, "elements": [{"type": "text", "text": text or " "}]}],
+    }
+
+
+def _line(name: str) -> dict[str, Any]:
+    return {
+        "type": "rich_text_section",
+        "elements": [{"type": "text", "text": name, "style": {"bold": True}}],
+    }
+
+
+def _preformatted(text: str) -> dict[str, Any]:
+    return {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text or " "}]}
+
+
+def _quoted(text: str) -> dict[str, Any]:
+    return {"type": "rich_text_quote", "elements": [{"type": "text", "text": text or " "}]}
+
+
+def _actions(*buttons: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "actions", "elements": list(buttons)}
+
+
+def _button(text: str, action_id: str, value: str, *, style: str | None = None) -> dict[str, Any]:
+    button = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": text},
+        "action_id": action_id,
+        "value": value,
+    }
+    return {**button, "style": style} if style else button

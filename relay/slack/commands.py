@@ -1,0 +1,74 @@
+"""Slash commands: parse, one use case, answer. Stored first, then acknowledged."""
+
+import hashlib
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck
+
+from relay.config import Route
+from relay.domain.people import Person
+from relay.slack import sentences
+from relay.slack.door import SlackDoor
+from relay.slack.mrkdwn import unescape
+from relay.slack.wire import SlashCommand, read_command
+from relay.store import StoreError
+from relay.use_cases.forward_user_message import Forwarded, Said, forward_user_message
+
+
+class Commands:
+    """Answers the one slash command."""
+
+    def __init__(self, door: SlackDoor) -> None:
+        self._door = door
+
+    async def take(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Acknowledge a command with what became of it, in private."""
+        await ack(text=await self._answer(body), response_type="ephemeral")
+
+    async def _answer(self, body: dict[str, Any]) -> str:
+        command = read_command(body)
+        if command is None:
+            return sentences.UNKNOWN_ACTION
+        if command.team_id not in ("", self._door.workspace.team_id, *self._door.config.allowed_workspaces):
+            return sentences.WRONG_WORKSPACE
+        route = self._door.config.route(command.channel_id)
+        if route is None:
+            return sentences.no_route()
+        text = unescape(command.text).strip()
+        if text.lower() in ("", "help", "?"):
+            return sentences.help_text(command.command, route.runtime.environment)
+        return await self._forward(command, text, route)
+
+    async def _forward(self, command: SlashCommand, text: str, route: Route) -> str:
+        person = await self._door.people.person(command.user_id, command.team_id)
+        try:
+            forwarded = await self._store(command, text, route, person)
+        except StoreError as problem:
+            self._door.log.error("message.not_stored", reason=str(problem), user_id=command.user_id)
+            return sentences.STORE_FAILED
+        if not forwarded.verdict.allowed:
+            self._door.log.info("message.refused", user_id=command.user_id, reason=forwarded.verdict.reason)
+            return sentences.refused_message(forwarded.verdict.reason)
+        self._door.log.info(
+            "message.queued", message_id=forwarded.message_id, environment=route.runtime.environment
+        )
+        return sentences.queued(route.runtime.environment, self._door.away_since(route.runtime.environment))
+
+    async def _store(self, command: SlashCommand, text: str, route: Route, person: Person) -> Forwarded:
+        said = Said(
+            team_id=self._door.workspace.team_id,
+            channel_id=command.channel_id,
+            channel_name=command.channel_name,
+            person=person,
+            text=text,
+            key=f"command/{command.trigger_id or _digest(command)}",
+            response_url=command.response_url,
+        )
+        quote, now = self._door.config.slack.quote_commands, self._door.clock()
+        return await self._door.store.transact(
+            lambda tx: forward_user_message(tx, said, route.runtime, self._door.rights, quote=quote, now=now)
+        )
+
+
+def _digest(command: SlashCommand) -> str:
+    return hashlib.sha256(command.model_dump_json().encode()).hexdigest()

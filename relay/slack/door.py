@@ -1,0 +1,38 @@
+"""What the handlers of the Slack door share: where arrivals are stored, and who may act."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.config import Config
+from relay.domain.policy import Rights
+from relay.slack.people import People
+from relay.store import Store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The one workspace this relay serves, as `auth.test` told it."""
+
+    team_id: str
+    bot_user_id: str
+    bot_id: str
+    enterprise_id: str | None = None
+
+
+@dataclass(frozen=True)
+class SlackDoor:
+    """Everything a handler needs; `away_since` tells since when an environment is known to be offline."""
+
+    config: Config
+    workspace: Workspace
+    rights: Rights
+    store: Store
+    people: People
+    client: AsyncWebClient
+    clock: Callable[[], datetime]
+    away_since: Callable[[str], datetime | None]
+    log: Any

@@ -1,0 +1,195 @@
+"""Takes deliveries out into Slack, each rendered from the state things are in when it is sent."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.domain.approvals import Approval
+from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
+from relay.slack import cards, sentences
+from relay.slack.cards import Post
+from relay.slack.tell import Tell
+from relay.slack.verdicts import meaning, too_large
+from relay.store import Store
+from relay.store.approvals import Copy
+from relay.store.messages import Message
+from relay.use_cases.whisper import Listener, Sentence
+
+_EVENT_TYPE = "relay_delivery"
+_CARD_SCALES = (1.0, 0.4, 0.1)
+_PAGES = 5
+_CARRIERS = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
+
+
+class SlackSender:
+    """Sends one delivery at a time."""
+
+    def __init__(self, client: AsyncWebClient, store: Store, tell: Tell) -> None:
+        self._client = client
+        self._store = store
+        self._tell = tell
+        self._ways: dict[Kind, Callable[[Delivery], Awaitable[Outcome]]] = {
+            Kind.ROOT: self._root,
+            Kind.STATUS: self._status,
+            Kind.REPLY: self._reply,
+            Kind.CARD: self._card,
+            Kind.WHISPER: self._whisper,
+        }
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Attempt a delivery once and return how it ended."""
+        try:
+            return await self._ways[delivery.kind](delivery)
+        except _CARRIERS as problem:
+            return meaning(problem)
+
+    async def _root(self, delivery: Delivery) -> Outcome:
+        message = await self._message(delivery)
+        return await self._post(delivery, message.channel_id, cards.root(message))
+
+    async def _status(self, delivery: Delivery) -> Outcome:
+        message = await self._message(delivery)
+        post = cards.status(message)
+        if message.thread_ts is None:
+            return await self._privately(message, post)
+        if message.status_ts is not None:
+            await self._client.chat_update(
+                channel=message.channel_id, ts=message.status_ts, text=post.text, blocks=post.blocks
+            )
+            return Delivered({"channel": message.channel_id, "ts": message.status_ts})
+        return await self._post(delivery, message.channel_id, post, thread_ts=message.thread_ts)
+
+    async def _reply(self, delivery: Delivery) -> Outcome:
+        message = await self._message(delivery)
+        post = _reply_post(delivery)
+        if message.place == "private" or message.thread_ts is None:
+            return await self._privately(message, post)
+        try:
+            return await self._post(delivery, message.channel_id, post, thread_ts=message.thread_ts)
+        except SlackClientError as problem:
+            if not too_large(problem):
+                raise
+            # Words that Slack will not lay out are still words.
+            bare = Post(cards.literal(delivery.body.get("text", "")), [])
+            return await self._post(delivery, message.channel_id, bare, thread_ts=message.thread_ts)
+
+    async def _card(self, delivery: Delivery) -> Outcome:
+        copy, approval = await self._store.transact(lambda tx: _copy_and_approval(tx, delivery.subject_id))
+        for scale in _CARD_SCALES:
+            try:
+                return await self._post_or_update(delivery, copy, cards.card(approval, scale=scale))
+            except SlackClientError as problem:
+                if not too_large(problem) or scale == _CARD_SCALES[-1]:
+                    raise
+        return Refused("no_form_of_the_card_fits")
+
+    async def _post_or_update(self, delivery: Delivery, copy: Copy, post: Post) -> Outcome:
+        if copy.ts is None:
+            if not copy.places:
+                return Delivered({"channel": copy.channel_id, "ts": copy.ts})  # there was no place for it
+            return await self._post(delivery, copy.places[0], post, about=copy.id)
+        await self._client.chat_update(
+            channel=str(copy.channel_id), ts=copy.ts, text=post.text, blocks=post.blocks
+        )
+        return Delivered({"channel": copy.channel_id, "ts": copy.ts})
+
+    async def _whisper(self, delivery: Delivery) -> Outcome:
+        body = delivery.body
+        approval_id = body["facts"].get("approval_id")
+        approval = (
+            await self._store.transact(lambda tx: tx.approvals.get(approval_id)) if approval_id else None
+        )
+        post = cards.plain(sentences.whispered(Sentence(body["sentence"]), body["facts"], approval))
+        listener = Listener(delivery.team_id, body["channel_id"], body["user_id"], body["response_url"])
+        await self._tell.privately(listener, post)
+        return Delivered({})
+
+    async def _privately(self, message: Message, post: Post) -> Outcome:
+        listener = Listener(message.team_id, message.channel_id, message.user_id, message.response_url)
+        await self._tell.privately(listener, post)
+        return Delivered({})
+
+    async def _post(
+        self,
+        delivery: Delivery,
+        channel: str,
+        post: Post,
+        *,
+        thread_ts: str | None = None,
+        about: str | None = None,
+    ) -> Outcome:
+        about = about or delivery.id
+        if delivery.uncertain:
+            found = await self._find(delivery, channel, about, thread_ts)
+            if found is not None:
+                await self._client.chat_update(channel=channel, ts=found, text=post.text, blocks=post.blocks)
+                return Delivered({"channel": channel, "ts": found})
+        answer = await self._client.chat_postMessage(
+            channel=channel,
+            text=post.text,
+            blocks=post.blocks,
+            thread_ts=thread_ts,
+            metadata={"event_type": _EVENT_TYPE, "event_payload": {"id": about}},
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return Delivered({"channel": str(answer["channel"]), "ts": str(answer["ts"])})
+
+    async def _find(self, delivery: Delivery, channel: str, about: str, thread_ts: str | None) -> str | None:
+        """Return the ts of a message that an earlier attempt may have posted, by its metadata."""
+        if not channel.startswith(("C", "G")):
+            return None
+        oldest = str((delivery.created_at - timedelta(minutes=1)).timestamp())
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            asked: dict[str, Any] = {
+                "channel": channel,
+                "oldest": oldest,
+                "limit": 200,
+                "include_all_metadata": True,
+            }
+            if cursor:
+                asked["cursor"] = cursor
+            if thread_ts:
+                page = await self._client.conversations_replies(ts=thread_ts, **asked)
+            else:
+                page = await self._client.conversations_history(**asked)
+            for found in page.get("messages") or []:
+                if _about(found) == about:
+                    return str(found["ts"])
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+        return None
+
+    async def _message(self, delivery: Delivery) -> Message:
+        message = await self._store.transact(lambda tx: tx.messages.get(delivery.subject_id))
+        if message is None:
+            raise LookupError(f"{delivery.id} speaks for a message that is not in the store")
+        return message
+
+
+def _reply_post(delivery: Delivery) -> Post:
+    if "error" in delivery.body:
+        return cards.plain(sentences.turn_failed(delivery.body["error"]))
+    return cards.reply(delivery.body["text"])
+
+
+def _copy_and_approval(tx: Any, copy_id: str) -> tuple[Copy, Approval]:
+    copy = tx.approvals.copy(copy_id)
+    approval = tx.approvals.get(copy.approval_id) if copy else None
+    if copy is None or approval is None:
+        raise LookupError(f"the card {copy_id} is not in the store")
+    return copy, approval
+
+
+def _about(message: dict[str, Any]) -> str | None:
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") != _EVENT_TYPE:
+        return None
+    found: str | None = (metadata.get("event_payload") or {}).get("id")
+    return found

@@ -1,0 +1,102 @@
+"""What relay says, each sentence in one place: what happened, and what to do about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from relay.domain.approvals import Approval, State
+from relay.domain.policy import Reason
+from relay.slack.mrkdwn import escape, moment
+from relay.use_cases.whisper import Sentence
+
+_WHY_NOT = {
+    Reason.GUEST: "guests cannot do that here",
+    Reason.DEACTIVATED: "your account is deactivated",
+    Reason.FOREIGN: "only members of this workspace can do that here",
+    Reason.BOT: "bots and workflows cannot do that",
+    Reason.LOOKUP_FAILED: "I could not ask Slack who you are, so I let nobody act on a guess. Try again in a moment",
+    Reason.NOT_APPROVER: "you are not one of the approvers",
+}
+
+STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs relay that its store fails, then try again."
+UNKNOWN_ACTION = "That button is not one I know; it may be from another version of me. Nothing was done."
+MALFORMED_BUTTON = "I cannot tell what that button was for, so nothing was decided. If its card is still open, use its own buttons."
+DETAILS_FAILED = "I could not open the details: Slack gave me too little time. Press *Details* again."
+DEFECT = "Something inside relay went wrong. Nothing is lost that I told you I had; please try again."
+WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
+
+
+def help_text(command: str, environment: str) -> str:
+    """Return what `/letta help` says."""
+    return (
+        f"*{command} <message>* sends your message to the agent in *{escape(environment)}*; the answer comes in a thread.\n"
+        f"*{command} help* shows this.\n"
+        "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
+    )
+
+
+def no_route() -> str:
+    """Return what is said in a channel that no route takes."""
+    return "No agent answers in this channel: the relay's configuration routes other channels only. Nothing was sent."
+
+
+def queued(environment: str, away_since: Any) -> str:
+    """Return the answer to a stored message; nothing is claimed before it is true."""
+    sentence = f"Queued for {escape(environment)}."
+    if away_since is not None:
+        sentence += f" It has been offline since {moment(away_since)}; your message is sent when it is back."
+    return sentence
+
+
+def refused_message(reason: Reason) -> str:
+    """Return why a message was not taken."""
+    return f"Not sent: {_WHY_NOT[reason]}."
+
+
+def whispered(sentence: Sentence, facts: Mapping[str, Any], approval: Approval | None) -> str:
+    """Return the words of a private sentence, from the state things are in now."""
+    why = _WHY_NOT.get(Reason(facts["reason"])) if facts.get("reason") in set(Reason) else None
+    if sentence is Sentence.NOT_PENDING:
+        return not_pending(approval)
+    return {
+        Sentence.MAY_NOT_DECIDE: f"Nothing was decided: {why}.",
+        Sentence.MAY_NOT_RETRY: f"Nothing was sent again: {why}.",
+        Sentence.UNKNOWN_CARD: "I do not know the request behind that card; it may be another installation's. Nothing was decided.",
+        Sentence.CARD_OUTDATED: "Nothing was decided: that card shows something else than what is asked now. I have renewed it.",
+        Sentence.NOTHING_TO_RETRY: "There is nothing left to send again there.",
+        Sentence.RETRYING: "Sending it again.",
+        Sentence.INVITE_ME: (
+            f"I cannot post in <#{facts.get('channel_id', '')}>, so answers come to you alone. "
+            "Invite me with `/invite` to get a thread that everybody can follow."
+        ),
+    }[sentence]
+
+
+def not_pending(approval: Approval | None) -> str:
+    """Return why a click came too late, and who was first."""
+    if approval is None:
+        return "That request is over. Nothing was decided."
+    who = decided_by(approval)
+    return {
+        State.PENDING: "Nothing was decided. Try again.",
+        State.DECIDED: f"Already {who}; it is being delivered.",
+        State.DELIVERED: f"Already {who}, and delivered.",
+        State.FAILED: f"Already {who}, but it could not be delivered: {escape(approval.note)}. Use *Retry* on the card.",
+        State.WITHDRAWN: "Too late: the agent no longer asks for this. Nothing was decided.",
+        State.SUPERSEDED: "Too late: the agent asks for something else now, on a newer card. Nothing was decided.",
+        State.DECIDED_ELSEWHERE: "Too late: somebody answered this outside Slack.",
+        State.UNCONFIRMED: f"Already {who}; whether it arrived in time is not known.",
+    }[approval.state]
+
+
+def decided_by(approval: Approval) -> str:
+    """Return `approved by …` or `denied by …`, with the time."""
+    decision = approval.decision
+    if decision is None:
+        return "decided"
+    who = f"<@{decision.user_id}>" if decision.user_id else "relay"
+    return f"{'approved' if decision.approve else 'denied'} by {who} at {moment(decision.decided_at)}"
+
+
+def turn_failed(error: str) -> str:
+    """Return what is said when a turn ended in an error."""
+    return f":warning: The agent could not finish: {escape(error[:1500])}"

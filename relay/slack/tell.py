@@ -1,0 +1,65 @@
+"""Says something to one person alone, by whichever way is open: response_url, ephemeral, DM."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import httpx
+from slack_sdk.errors import SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.slack.cards import Post, plain
+from relay.use_cases.whisper import Listener
+
+
+class Tell:
+    """The private ways to a person, tried in turn."""
+
+    def __init__(self, client: AsyncWebClient, http: httpx.AsyncClient, log: Any) -> None:
+        self._client = client
+        self._http = http
+        self._log = log
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def privately(self, listener: Listener, post: Post) -> None:
+        """Say `post` to `listener`. Raises what the last way raises when none is open."""
+        if listener.response_url and await self._by_response_url(listener.response_url, post):
+            return
+        try:
+            await self._client.chat_postEphemeral(
+                channel=listener.channel_id, user=listener.user_id, text=post.text, blocks=post.blocks
+            )
+        except SlackClientError:
+            await self._client.chat_postMessage(
+                channel=listener.user_id,
+                text=post.text,
+                blocks=post.blocks,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+
+    async def _by_response_url(self, url: str, post: Post) -> bool:
+        # Five uses in thirty minutes: an exhausted one answers 404, and nothing else tells.
+        body = {
+            "response_type": "ephemeral",
+            "replace_original": False,
+            "text": post.text,
+            "blocks": post.blocks,
+        }
+        try:
+            answer = await self._http.post(url, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return False
+        return answer.status_code == httpx.codes.OK and not answer.content.startswith(b'{"ok":false')
+
+    async def now(self, listener: Listener, sentence: str) -> None:
+        """Say a sentence that belongs to no transaction, without keeping the acknowledgement waiting."""
+        saying = asyncio.create_task(self._try(listener, sentence))
+        self._under_way.add(saying)
+        saying.add_done_callback(self._under_way.discard)
+
+    async def _try(self, listener: Listener, sentence: str) -> None:
+        try:
+            await self.privately(listener, plain(sentence))
+        except (SlackClientError, aiohttp.ClientError, TimeoutError) as problem:
+            self._log.warning("sentence.not_said", user_id=listener.user_id, reason=type(problem).__name__)

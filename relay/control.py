@@ -1,0 +1,165 @@
+"""The operator's door: a Unix socket beside the store, for the command line beside a running relay.
+
+With the relay stopped the same questions are put to the store directly, by the same functions.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from relay.domain.deliveries import Delivery
+from relay.store import Store, Transaction
+from relay.store.engine import store_path
+from relay.use_cases.retry_delivery import retry_delivery
+
+_PAGE = 200
+Answer = dict[str, Any]
+Ask = Callable[[str, dict[str, str]], Awaitable[Answer]]
+
+
+class ControlError(Exception):
+    """The question cannot be answered; the message says what to do."""
+
+
+def socket_path(store_url: str) -> Path:
+    """Return where the socket of the relay that works on `store_url` is."""
+    path = store_path(store_url)
+    return path.with_name(path.name + ".sock").absolute()
+
+
+async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
+    """Answer one question of the command line. Raises ControlError."""
+    now = datetime.now(UTC)
+    works: dict[str, Callable[[Transaction], Answer]] = {
+        "deliveries.list": lambda tx: _list(tx, facts),
+        "deliveries.show": lambda tx: _described(_found(tx, facts), whole=True),
+        "deliveries.retry": lambda tx: _retry(tx, facts, now),
+    }
+    if question not in works:
+        raise ControlError(
+            f"unknown question {question!r}: the command line is of another version than the relay"
+        )
+    return await store.transact(works[question])
+
+
+def _list(tx: Transaction, facts: dict[str, str]) -> Answer:
+    page = tx.deliveries.page(state=facts.get("state") or None, most=_PAGE, after=facts.get("after", ""))
+    following = page[-1].id if len(page) == _PAGE else ""
+    return {"deliveries": [_described(delivery) for delivery in page], "after": following}
+
+
+def _found(tx: Transaction, facts: dict[str, str]) -> Delivery:
+    delivery = tx.deliveries.get(facts.get("id", ""))
+    if delivery is None:
+        raise ControlError(f"there is no delivery {facts.get('id')!r}: `relay deliveries list` names them")
+    return delivery
+
+
+def _retry(tx: Transaction, facts: dict[str, str], now: datetime) -> Answer:
+    delivery = _found(tx, facts)
+    if not retry_delivery(tx, delivery, "operator", now):
+        raise ControlError(
+            f"{delivery.id} is {delivery.state}: only a failed delivery that is still wanted is retried"
+        )
+    return {"retried": delivery.id}
+
+
+def _described(delivery: Delivery, *, whole: bool = False) -> Answer:
+    described: Answer = {
+        "id": delivery.id,
+        "kind": delivery.kind.value,
+        "state": delivery.state.value,
+        "environment": delivery.environment,
+        "subject_id": delivery.subject_id,
+        "attempts": delivery.attempts,
+        "created_at": _written(delivery.created_at),
+        "next_attempt_at": _written(delivery.next_attempt_at),
+        "last_error": delivery.last_error,
+    }
+    if whole:
+        body = {name: value for name, value in delivery.body.items() if name != "response_url"}
+        described |= {
+            "ordering_key": delivery.ordering_key,
+            "deadline": _written(delivery.deadline),
+            "receipt": dict(delivery.receipt),
+            "body": body,
+        }
+    return described
+
+
+def _written(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None
+
+
+class ControlSocket:
+    """Answers the command line over a socket that only this user may open (mode 0600)."""
+
+    def __init__(self, store: Store, path: Path, log: Any) -> None:
+        self._store = store
+        self._path = path
+        self._log = log
+        self._runner: web.AppRunner | None = None
+
+    async def open(self) -> None:
+        """Open the socket; a path too long for the system leaves it shut and says so."""
+        app = web.Application()
+        app.router.add_post("/{question}", self._take)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        self._path.unlink(missing_ok=True)  # of a run before: the store's lock is ours
+        before = os.umask(0o177)
+        try:
+            await web.UnixSite(runner, str(self._path)).start()
+        except OSError as problem:
+            self._log.warning("control.not_open", path=str(self._path), reason=str(problem))
+            await runner.cleanup()
+            return
+        finally:
+            os.umask(before)
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Close the socket and take its file away."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._path.unlink(missing_ok=True)
+
+    async def _take(self, request: web.Request) -> web.Response:
+        try:
+            found = await answer(self._store, request.match_info["question"], await request.json())
+        except ControlError as problem:
+            return web.json_response({"error": str(problem)}, status=400)
+        return web.json_response(found)
+
+
+async def ask(store_url: str, question: str, facts: dict[str, str]) -> Answer:
+    """Ask the running relay, or the store itself when none runs. Raises ControlError, StoreError."""
+    path = socket_path(store_url)
+    if path.exists():
+        try:
+            return await _ask_running(path, question, facts)
+        except aiohttp.ClientConnectorError:
+            pass  # its socket outlived it: a relay that was killed
+    if not store_path(store_url).exists():
+        raise ControlError(
+            f"there is no store at {store_path(store_url)}: set RELAY_STORE_URL to the relay's"
+        )
+    store = Store.open(store_url)
+    try:
+        return await answer(store, question, facts)
+    finally:
+        await store.close()
+
+
+async def _ask_running(path: Path, question: str, facts: dict[str, str]) -> Answer:
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session:
+        async with session.post(f"http://relay/{question}", json=facts) as response:
+            found: Answer = await response.json()
+            if response.status != 200:  # noqa: PLR2004 - HTTP's OK
+                raise ControlError(str(found.get("error", response.status)))
+            return found

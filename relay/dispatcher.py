@@ -1,0 +1,158 @@
+"""The only way out of the outbox: claim what is due, attempt it, record how it ended.
+
+Nominal flow:   a commit leaves something due ─▶ claim (head of each ordering key) ─▶ attempt ─▶ record
+Recovery flow:  a crash leaves claims ─▶ freed at start, or when their lease runs out ─▶ the same claim
+
+Claims and records are works like any other, so that they share commits with the arrivals.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from relay.domain.deliveries import LEASE, Delivery, Kind, Outcome, Retry
+from relay.store import Store, StoreError
+from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery
+
+_IN_FLIGHT = 128  # bounds open requests, and so memory, when a neighbour is slow
+_BATCH = 64
+_STORE_TROUBLE_PAUSE = 1.0
+_LONGEST_SLEEP = LEASE.total_seconds() / 2
+
+Send = Callable[[Delivery], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Who takes which delivery out."""
+
+    to_environment: Send
+    to_slack: Send
+
+    def of(self, kind: Kind) -> Send:
+        return self.to_environment if kind.to_environment else self.to_slack
+
+
+class Dispatcher:
+    """Takes deliveries out until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        doors: Doors,
+        *,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float],
+        log: Any,
+        at: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._doors = doors
+        self._clock = clock
+        self._chance = chance
+        self._log = log
+        self._at = at
+        self._due = asyncio.Event()
+        self._attempts: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Look for something due: a commit may have left it."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Claim and attempt until cancelled; attempts under way are left to `finish`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renew_leases())
+            while True:
+                try:
+                    await self._round()
+                except StoreError as problem:
+                    self._log.error("dispatcher.store_failed", reason=str(problem))
+                    await asyncio.sleep(_STORE_TROUBLE_PAUSE)
+
+    async def finish(self, seconds: float) -> int:
+        """Wait up to `seconds` for the attempts under way; return how many were cut short.
+
+        What is cut short keeps its claim in the store and is freed at the next start.
+        """
+        if self._attempts:
+            await asyncio.wait(self._attempts.values(), timeout=seconds)
+        left = list(self._attempts.values())
+        for attempt in left:
+            attempt.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        return len(left)
+
+    async def _round(self) -> None:
+        self._due.clear()
+        free = min(_BATCH, _IN_FLIGHT - len(self._attempts))
+        if free <= 0:
+            await self._due.wait()
+            return
+        self._at("dispatcher.waking")
+        now = self._clock()
+        claimed, due = await self._store.transact(
+            lambda tx: (claim_deliveries(tx, free, now), tx.deliveries.next_due())
+        )
+        for delivery in claimed:
+            self._begin(delivery)
+        if len(claimed) < free:
+            await self._sleep(due)
+
+    async def _sleep(self, due: datetime | None) -> None:
+        seconds = _LONGEST_SLEEP
+        if due is not None:
+            seconds = min(seconds, max(0.0, (due - self._clock()).total_seconds()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._due.wait()
+
+    def _begin(self, delivery: Delivery) -> None:
+        self._at("dispatcher.claimed")
+        attempt = asyncio.create_task(self._attempt(delivery))
+        self._attempts[delivery.id] = attempt
+        attempt.add_done_callback(lambda _: self._done(delivery.id))
+
+    def _done(self, delivery_id: str) -> None:
+        del self._attempts[delivery_id]
+        self._due.set()
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        try:
+            outcome = await self._doors.of(delivery.kind)(delivery)
+        except Exception as problem:  # noqa: BLE001 - the attempt's boundary: a defect is recorded, and retried slowly
+            self._log.exception("delivery.defect", delivery_id=delivery.id, kind=delivery.kind)
+            outcome = Retry(f"an error inside relay: {type(problem).__name__}", after=30.0, uncertain=True)
+        self._at("dispatcher.attempted")
+        # What happened has happened: it is recorded even when this attempt is being cancelled.
+        await asyncio.shield(self._record(delivery, outcome))
+
+    async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
+        now, chance = self._clock(), self._chance()
+        try:
+            await self._store.transact(lambda tx: settle_delivery(tx, delivery, outcome, now, chance))
+        except StoreError as problem:
+            # Its lease runs out and it is claimed again, as after a crash.
+            self._log.error("delivery.not_recorded", delivery_id=delivery.id, reason=str(problem))
+            return
+        self._log.info(
+            "delivery.attempted",
+            delivery_id=delivery.id,
+            kind=delivery.kind,
+            subject_id=delivery.subject_id,
+            attempt=delivery.attempts,
+            outcome=type(outcome).__name__.lower(),
+            reason=getattr(outcome, "reason", ""),
+        )
+
+    async def _renew_leases(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            held = list(self._attempts)
+            if held:
+                until = self._clock() + LEASE
+                with contextlib.suppress(StoreError):
+                    await self._store.transact(lambda tx: tx.deliveries.renew(held, until))

@@ -1,0 +1,297 @@
+"""FakeSlack: a workspace to try an app in, with people who type and click."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from aiohttp import web
+
+from relay.sandbox.slack import gestures
+from relay.sandbox.slack.deliveries import Deliveries
+from relay.sandbox.slack.doors import HttpDoor, SocketDoor, sign
+from relay.sandbox.slack.gestures import FromButton, Value
+from relay.sandbox.slack.response_urls import ResponseUrls
+from relay.sandbox.slack.web_api import Trouble, WebApi
+from relay.sandbox.slack.workspace import Ack, Json, View, Workspace
+
+T = TypeVar("T")
+_LARGEST_BODY = 10_000_000
+
+
+class FakeSlack:
+    """A stand-in for Slack on 127.0.0.1, that keeps Slack's limits and names Slack's errors."""
+
+    def __init__(
+        self,
+        *,
+        signing_secret: str = "sandbox-signing-secret",  # noqa: S107 - opens nothing but this stand-in
+        bot_token: str = "xoxb-sandbox",  # noqa: S107 - the same
+        app_token: str = "xapp-sandbox",  # noqa: S107 - the same
+        team_id: str = "T0HOME",
+        ack_limit: float = 3.0,
+        messages_a_second: float | None = None,
+    ) -> None:
+        self.workspace = Workspace(signing_secret, bot_token, app_token, team_id)
+        self.people = self.workspace.people
+        self.channels = self.workspace.channels
+        self.groups = self.workspace.groups
+        self.ephemerals = self.workspace.ephemerals
+        self.views = self.workspace.views
+        self.calls = self.workspace.calls
+        self.acks = self.workspace.acks
+        self.statuses = self.workspace.statuses
+        self._web_api = WebApi(self.workspace, messages_a_second)
+        self._http = HttpDoor(signing_secret)
+        self._sockets = SocketDoor(self.workspace)
+        self._deliveries = Deliveries(self.workspace, self._http, self._sockets, ack_limit)
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    @property
+    def signing_secret(self) -> str:
+        """The secret that signs what goes out over HTTP."""
+        return self.workspace.signing_secret
+
+    @property
+    def bot_token(self) -> str:
+        """The token the Web API takes."""
+        return self.workspace.bot_token
+
+    @property
+    def app_token(self) -> str:
+        """The token that opens Socket Mode connections."""
+        return self.workspace.app_token
+
+    @property
+    def team_id(self) -> str:
+        """The home workspace's id."""
+        return self.workspace.team_id
+
+    @property
+    def api_url(self) -> str:
+        """Where the Web API is: the base URL for a client."""
+        return f"{self.workspace.url}/api/"
+
+    @property
+    def request_url(self) -> str | None:
+        """Where signed HTTP goes; None while Socket Mode is used."""
+        return self._deliveries.request_url
+
+    @request_url.setter
+    def request_url(self, url: str | None) -> None:
+        self._deliveries.request_url = url
+
+    @property
+    def ack_limit(self) -> float:
+        """How many seconds the app has to acknowledge."""
+        return self._deliveries.ack_limit
+
+    @ack_limit.setter
+    def ack_limit(self, seconds: float) -> None:
+        self._deliveries.ack_limit = seconds
+
+    @property
+    def connected(self) -> int:
+        """How many Socket Mode connections are open."""
+        return self._sockets.connected
+
+    @property
+    def refuse_tickets(self) -> int:
+        """How many of the next Socket Mode tickets are refused."""
+        return self._sockets.refuse_tickets
+
+    @refuse_tickets.setter
+    def refuse_tickets(self, number: int) -> None:
+        self._sockets.refuse_tickets = number
+
+    async def start(self) -> None:
+        """Serve on a free port of 127.0.0.1; after a stop, on the same port again."""
+        self._web_api.stopping.clear()
+        app = web.Application(client_max_size=_LARGEST_BODY)
+        app.router.add_route("*", "/api/{method}", self._web_api.answer)
+        app.router.add_post("/response/{team}/{secret}", ResponseUrls(self.workspace).answer)
+        app.router.add_get("/link", self._sockets.link)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+        self.workspace.url = f"http://127.0.0.1:{self._port}"
+
+    async def stop(self) -> None:
+        """Close every connection and stop serving; the workspace keeps what it holds."""
+        self._web_api.stopping.set()
+        await self._sockets.close()
+        await self._http.close()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # What a person does.
+
+    async def slash(
+        self, user: str, channel: str, text: str, command: str = "/letta", **overrides: Any
+    ) -> Ack:
+        """Type a slash command."""
+        payload = self.slash_payload(user, channel, text, command, **overrides)
+        if channel in self.channels:
+            self.channels[channel].members.add(user)  # who types in a channel is in it
+        return await self.deliver("command", payload)
+
+    async def click(
+        self,
+        user: str,
+        channel: str,
+        ts: str,
+        action_id: str,
+        *,
+        value: Value = FromButton.VALUE,
+        double: bool = False,
+        **overrides: Any,
+    ) -> Ack:
+        """Click a button in a message; `double` delivers two clicks at once and returns one's answer."""
+        clicks = [
+            self.click_payload(user, channel, ts, action_id, value=value, **overrides)
+            for _ in range(2 if double else 1)
+        ]
+        first, *_ = await asyncio.gather(*(self.deliver("action", click) for click in clicks))
+        return first
+
+    async def click_view(
+        self, user: str, view: View | str, action_id: str, *, value: Value = FromButton.VALUE
+    ) -> Ack:
+        """Click a button in a modal or Home tab."""
+        payload = gestures.click_in_view(self.workspace, user, self._view(view), action_id, value)
+        return await self.deliver("action", payload)
+
+    async def submit(self, user: str, view: View | str, values: dict[str, dict[str, Any]]) -> Ack:
+        """Submit a modal with `values[block_id][action_id]`: plain values, or Slack's state entries."""
+        return await self.deliver(
+            "view_submission", gestures.submission(self.workspace, user, self._view(view), values)
+        )
+
+    async def say(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> list[Ack]:
+        """Type an ordinary message; `@name` becomes a mention. The app hears of it where it is a member."""
+        place = self.workspace.direct(user) if channel == f"D{user}" else self.channels[channel]
+        words = self._with_mentions(gestures.escape(text))
+        message = self.workspace.post(place, user, words, [], thread_ts=thread_ts)
+        self.workspace.changed()
+        if not place.is_member:
+            return []
+        happened: Json = {"type": "message", "user": user, "ts": message.ts, "text": words}
+        happened |= {"team": self.people[user].team_id, "channel": place.id, "event_ts": message.ts}
+        if thread_ts:
+            happened["thread_ts"] = thread_ts
+        kind = "im" if place.is_im else "group" if place.is_private else "channel"
+        events = [happened | {"channel_type": kind}]
+        if f"<@{self.workspace.bot_user}>" in words and not place.is_im:
+            events.append(happened | {"type": "app_mention"})
+        return list(await asyncio.gather(*(self.event(event) for event in events)))
+
+    async def event(
+        self, event: Json, *, retry_num: int | None = None, retry_reason: str | None = None
+    ) -> Ack:
+        """Send an event, or a whole `event_callback` (of `event_payload`) as it is, maybe as a retry."""
+        payload = event if event.get("type") == "event_callback" else self.event_payload(event)
+        retry = None if retry_num is None else (retry_num, retry_reason or "http_timeout")
+        return await self._deliveries.deliver("event", payload, retry=retry)
+
+    async def deliver(
+        self, kind: str, payload: Json, *, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> Ack:
+        """Send a payload; over HTTP `headers` replace the signature and `body` the encoded payload."""
+        return await self._deliveries.deliver(kind, payload, headers=headers, body=body)
+
+    def slash_payload(
+        self, user: str, channel: str, text: str, command: str = "/letta", **overrides: Any
+    ) -> Json:
+        """Return what a slash command would send; an override of None leaves the field out."""
+        return gestures.overridden(gestures.slash(self.workspace, user, channel, text, command), overrides)
+
+    def click_payload(
+        self,
+        user: str,
+        channel: str,
+        ts: str,
+        action_id: str,
+        *,
+        value: Value = FromButton.VALUE,
+        **overrides: Any,
+    ) -> Json:
+        """Return what a click would send; an override of None leaves the field out."""
+        return gestures.overridden(
+            gestures.click(self.workspace, user, channel, ts, action_id, value), overrides
+        )
+
+    def event_payload(self, event: Json) -> Json:
+        """Return what an event would send, so that the same `event_id` can be sent again."""
+        return gestures.event(self.workspace, event)
+
+    def sign(self, body: bytes, timestamp: int | None = None) -> dict[str, str]:
+        """Return the signature headers for a body."""
+        return sign(self.signing_secret, body, timestamp)
+
+    # Waiting, and trouble on demand.
+
+    async def wait_for(self, predicate: Callable[["FakeSlack"], T | None], timeout: float = 10.0) -> T:
+        """Return the predicate's first truthy answer, asked again at every change of the workspace."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.workspace.until(lambda: predicate(self))
+        except TimeoutError:
+            raise AssertionError(f"Not seen in {timeout} s.\n{self._report()}") from None
+
+    def fail(
+        self,
+        method: str,
+        error: str,
+        *,
+        times: int = 1,
+        status: int = 200,
+        retry_after: int | None = None,
+        hang: bool = False,
+        after: bool = False,
+        when: Callable[[Json], bool] | None = None,
+    ) -> None:
+        """Make the next calls of a method go wrong; `after` lets them take effect and then cuts the line."""
+        trouble = Trouble(method, error, times, status, retry_after, hang, after, when)
+        self._web_api.troubles.append(trouble)
+
+    async def disconnect(self, reason: str = "refresh_requested") -> None:
+        """Send `disconnect` on every open socket and close it a moment later."""
+        await self._sockets.disconnect(reason)
+
+    def expire_response_urls(self) -> None:
+        """Make every response_url given out so far thirty minutes old."""
+        for right in self.workspace.response_urls.values():
+            right.expires = 0.0
+
+    def _view(self, view: View | str) -> View:
+        found = view if isinstance(view, View) else self.workspace.view(view)
+        if found is None:
+            raise AssertionError(f"There is no view {view}.")
+        return found
+
+    def _with_mentions(self, text: str) -> str:
+        ids = {person.name: person.id for person in self.people.values()}
+        return re.sub(r"@(\w+)", lambda m: f"<@{ids[m[1]]}>" if m[1] in ids else m[0], text)
+
+    def _report(self) -> str:
+        calls = [f"  {c.method} {str(c.arguments)[:200]} -> {c.error or 'ok'}" for c in self.calls[-12:]]
+        said = [
+            f"  {m.channel} {m.ts} {m.user}: {m.text[:200]!r} (edited {m.edited})"
+            for channel in self.channels.values()
+            for m in channel.messages[-6:]
+        ]
+        seen = [f"  {e.via} to {e.user}: {e.text[:200]!r}" for e in self.ephemerals[-6:]]
+        return "\n".join(["Calls:", *calls, "Messages:", *said, "Ephemerals:", *seen])

@@ -1,0 +1,170 @@
+"""The Web API's door: tokens, arguments, rate limits, trouble on demand, then the method itself."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from relay.sandbox.slack import chat, reading, surfaces
+from relay.sandbox.slack.refusals import RefusedError
+from relay.sandbox.slack.workspace import ApiCall, Json, Workspace
+
+BURST = 3
+_STRUCTURED = {"blocks", "view", "metadata", "message", "attachments", "loading_messages"}
+
+
+def _open_connection(workspace: Workspace, _arguments: Json) -> Json:
+    """apps.connections.open"""
+    return {"url": workspace.new_ticket_url()}
+
+
+METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
+    **chat.METHODS,
+    **reading.METHODS,
+    **surfaces.METHODS,
+    "apps.connections.open": _open_connection,
+}
+
+
+@dataclass
+class Trouble:
+    """How the next calls of one method go wrong."""
+
+    method: str
+    error: str
+    times: int
+    status: int
+    retry_after: int | None
+    hang: bool
+    after: bool
+    when: Callable[[Json], bool] | None
+
+    def strikes(self, method: str, arguments: Json) -> bool:
+        """Whether this call is one that goes wrong."""
+        return self.times > 0 and method == self.method and (self.when is None or self.when(arguments))
+
+
+class _Bucket:
+    """How many messages a channel may still take now."""
+
+    def __init__(self, a_second: float) -> None:
+        self._a_second = a_second
+        self._most = max(BURST, a_second)
+        self._left = float(self._most)
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self._left = min(self._most, self._left + (now - self._at) * self._a_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class WebApi:
+    """Answers `/api/METHOD` for one workspace."""
+
+    def __init__(self, workspace: Workspace, messages_a_second: float | None) -> None:
+        self.troubles: list[Trouble] = []
+        self.stopping = asyncio.Event()
+        self._workspace = workspace
+        self._messages_a_second = messages_a_second
+        self._buckets: dict[str, _Bucket] = {}
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer one call, and record it."""
+        method = request.match_info["method"]
+        arguments = await _arguments(request)
+        token = _token(request, arguments)
+        call = ApiCall(method, arguments, None, time.time())
+        self._workspace.calls.append(call)
+        trouble = next((one for one in self.troubles if one.strikes(method, arguments)), None)
+        if trouble is None:
+            response = self._respond(call, token)
+        else:
+            trouble.times -= 1
+            response = await self._spoil(trouble, call, token, request)
+        self._workspace.changed()
+        return response
+
+    async def _spoil(self, trouble: Trouble, call: ApiCall, token: str, request: web.Request) -> web.Response:
+        if trouble.after:
+            self._respond(call, token)
+        call.error = trouble.error
+        self._workspace.changed()
+        if trouble.hang:
+            await self.stopping.wait()
+        if (trouble.hang or trouble.after) and request.transport is not None:
+            request.transport.abort()
+        return _failure(trouble)
+
+    def _respond(self, call: ApiCall, token: str) -> web.Response:
+        try:
+            self._admit(call, token)
+            return web.json_response({"ok": True, **METHODS[call.method](self._workspace, call.arguments)})
+        except RefusedError as refused:
+            call.error = refused.error
+            if refused.error == "ratelimited":
+                return web.json_response(refused.body(), status=429, headers={"Retry-After": "1"})
+            return web.json_response(refused.body())
+
+    def _admit(self, call: ApiCall, token: str) -> None:
+        if call.method not in METHODS:
+            raise RefusedError("unknown_method")
+        if not token:
+            raise RefusedError("not_authed")
+        app, bot = self._workspace.app_token, self._workspace.bot_token
+        if token not in (app, bot):
+            raise RefusedError("invalid_auth")
+        if token != (app if call.method == "apps.connections.open" else bot):
+            raise RefusedError("not_allowed_token_type")
+        if call.method == "chat.postMessage" and not self._room_for(str(call.arguments.get("channel"))):
+            raise RefusedError("ratelimited")
+
+    def _room_for(self, channel: str) -> bool:
+        if self._messages_a_second is None:
+            return True
+        return self._buckets.setdefault(channel, _Bucket(self._messages_a_second)).take()
+
+
+def _failure(trouble: Trouble) -> web.Response:
+    limited = trouble.error == "ratelimited"
+    status = 429 if limited and trouble.status == 200 else trouble.status
+    headers = {}
+    if limited or trouble.retry_after is not None:
+        headers["Retry-After"] = str(1 if trouble.retry_after is None else trouble.retry_after)
+    return web.json_response({"ok": False, "error": trouble.error}, status=status, headers=headers)
+
+
+async def _arguments(request: web.Request) -> Json:
+    arguments: Json = dict(request.query)
+    if request.content_type == "application/json":
+        body = await request.read()
+        try:
+            sent = json.loads(body or b"{}")
+        except ValueError:
+            sent = {}
+        return arguments | (sent if isinstance(sent, dict) else {})
+    arguments |= dict(await request.post())
+    return {name: _structured(name, value) for name, value in arguments.items()}
+
+
+def _structured(name: str, value: Any) -> Any:
+    if name not in _STRUCTURED or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _token(request: web.Request, arguments: Json) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = str(arguments.pop("token", ""))
+    return token.strip() if scheme.lower() == "bearer" else given

@@ -9,6 +9,7 @@ pending ──click──▶ decided ──evidence──▶ delivered
    └──asked again with another input──▶ superseded
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,6 +58,19 @@ class Decision:
     reason: str
     user_id: str  # empty: decided by the relay itself
     decided_at: datetime
+
+    @property
+    def in_words(self) -> str:
+        """What somebody said about it; empty for a press of a button without a word."""
+        return "" if _WORDLESS.fullmatch(self.reason) else self.reason
+
+
+_WORDLESS = re.compile(r"Denied by .* in Slack\.", re.DOTALL)
+
+
+def wordless_denial(name: str) -> str:
+    """Return the reason the agent is given when somebody denies without a word."""
+    return f"Denied by {name} in Slack."
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def card(approval: Approval, *, scale: float = 1.0) -> Post:
     asked = approval.asked
     tool = visible(asked.tool_name)
     shown, left_out = _arguments(approval, scale)
-    blocks: Blocks = [_header(f"{tool}: {_HEADLINES[approval.state]}"), _context(_who(approval))]
+    blocks: Blocks = [_header(f"{tool}: {_headline(approval)}"), _context(_who(approval))]
     blocks.append({"type": "rich_text", "elements": shown})
     words = _agents_words(approval)
     if words:
@@ -65,21 +65,26 @@ def card(approval: Approval, *, scale: float = 1.0) -> Post:
         )
     blocks.extend(_ending(approval))
     return Post(
-        f"{escape(tool)}: {_HEADLINES[approval.state]}",
+        f"{escape(tool)}: {_headline(approval)}",
         _numbered(blocks, f"{approval.id}/{approval.revision}"),
     )
 
 
 _HEADLINES = {
     State.PENDING: "approval needed",
-    State.DECIDED: "decided",
-    State.DELIVERED: "decided and delivered",
-    State.FAILED: "decided, not delivered",
+    State.DECIDED: "{decided}, being delivered",
+    State.DELIVERED: "{decided}",
+    State.FAILED: "{decided}, not delivered",
     State.WITHDRAWN: "no longer asked",
     State.SUPERSEDED: "asked anew on another card",
     State.DECIDED_ELSEWHERE: "decided elsewhere",
-    State.UNCONFIRMED: "decided, not confirmed",
+    State.UNCONFIRMED: "{decided}, not confirmed",
 }
+
+
+def _headline(approval: Approval) -> str:
+    decided = "approved" if approval.decision and approval.decision.approve else "denied"
+    return _HEADLINES[approval.state].format(decided=decided)
 
 
 def _who(approval: Approval) -> str:
@@ -148,7 +153,7 @@ def _outcome(approval: Approval) -> str:
     who = decided_by(approval)
     who = who[:1].upper() + who[1:]
     mark = ":white_check_mark:" if decision and decision.approve else ":no_entry:"
-    reason = f"\n_{escape(decision.reason[:1000])}_" if decision and decision.reason else ""
+    reason = f"\n_{escape(decision.in_words[:1000])}_" if decision and decision.in_words else ""
     return {
         State.PENDING: "",
         State.DECIDED: f"{mark} {who}. {_under_way(approval)}{reason}",

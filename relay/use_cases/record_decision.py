@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from relay.domain.approvals import Approval, Decision, State
+from relay.domain.approvals import Approval, Decision, State, wordless_denial
 from relay.domain.deliveries import Kind
 from relay.domain.people import Person
 from relay.domain.policy import Rights, may_decide
@@ -65,7 +65,7 @@ def _refusal(approval: Approval, click: Click, rights: Rights) -> tuple[Sentence
 
 
 def _decision(click: Click, now: datetime, *, approve: bool) -> Decision:
-    reason = "" if approve else f"Denied by {click.person.name} in Slack."
+    reason = "" if approve else wordless_denial(click.person.name)
     return Decision(approve, reason, click.person.user_id, now)
 
 

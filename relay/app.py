@@ -47,6 +47,10 @@ class StartError(Exception):
     """The relay cannot start; the message says what to do."""
 
 
+class PartEndedError(Exception):
+    """A part that must run for ever has ended by a defect: stop, and be started again."""
+
+
 def utc_now() -> datetime:
     """The one clock."""
     return datetime.now(UTC)
@@ -63,7 +67,7 @@ class App:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. Raises StartError, StoreError."""
+        """Serve until `stop` is set. Raises StartError, StoreError, and PartEndedError after a defect."""
         async with contextlib.AsyncExitStack() as stack:
             parts = await self._start(stack)
             self.port = parts.port
@@ -74,7 +78,7 @@ class App:
                 port=self.port,
                 socket_mode=parts.socket_mode is not None,
             )
-            await stop.wait()
+            await parts.until(stop)
             self.log.info("relay.stopping")
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> "_Parts":
@@ -194,6 +198,7 @@ class _Parts:
         self.socket_mode = (
             SocketMode(self._bolt, token.get_secret_value(), client, _silent_logger(), log) if token else None
         )
+        self._running: list[asyncio.Task[None]] = []
         self._control = ControlSocket(store, socket_path(config.store_url), log)
 
     def _make_listeners(
@@ -232,12 +237,23 @@ class _Parts:
         self._store.on_due = self._dispatcher.wake
         stack.push_async_callback(self._dispatcher.finish, _STOP_WITHIN * 0.6)
         for run in (self._dispatcher.run, self._tick, *(one.run for one in self._listeners.values())):
-            stack.push_async_callback(_cancel, asyncio.create_task(run()))
+            running = asyncio.create_task(run())
+            self._running.append(running)
+            stack.push_async_callback(_cancel, running)
         await self._control.open()
         stack.push_async_callback(self._control.close)
         self.port = await self._listen(stack)
         if self.socket_mode is not None:
             await self._open_socket(self.socket_mode, stack)
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`. Raises PartEndedError when a part ends by itself."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({stopping, *self._running}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for ended in done - {stopping}:
+            self._log.critical("part.ended", exc_info=ended.exception())
+            raise PartEndedError("a part of relay ended by a defect; the log says which")
 
     async def _open_socket(self, socket_mode: SocketMode, stack: contextlib.AsyncExitStack) -> None:
         stack.push_async_callback(_within, socket_mode.close)

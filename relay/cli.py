@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from relay import __version__
-from relay.app import App, StartError, json_log
+from relay.app import App, PartEndedError, StartError, json_log
 from relay.config import Config, ConfigError, load, store_url
 from relay.control import ControlError, ask
 from relay.store import StoreError
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as problem:
         print(f"relay: {problem}", file=sys.stderr)
         return _MISUSED
-    except (StartError, StoreError, ControlError) as problem:
+    except (StartError, PartEndedError, StoreError, ControlError) as problem:
         print(f"relay: {problem}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:

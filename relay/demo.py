@@ -169,6 +169,7 @@ class _Walk:
         decision = await self._environment.wait_for(
             lambda seen: seen.decisions[number - 1] if len(seen.decisions) >= number else None
         )
+        assert decision is not None
         reason = f", reason “{decision.reason}”" if decision.reason else ""
         self._step(f"The environment gets the decision: approve={str(decision.approve).lower()}{reason}")
 

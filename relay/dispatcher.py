@@ -117,8 +117,10 @@ class Dispatcher:
         attempt.add_done_callback(lambda _: self._done(delivery.id))
 
     def _done(self, delivery_id: str) -> None:
-        del self._attempts[delivery_id]
-        self._due.set()
+        was_full = len(self._attempts) >= _IN_FLIGHT
+        self._attempts.pop(delivery_id, None)
+        if was_full:
+            self._due.set()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:

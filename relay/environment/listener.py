@@ -102,6 +102,8 @@ class Listener:
                 await _Pair(self, sockets).listen()
         except (EnvironmentAwayError, LookupRefusedError, _SocketsLostError) as problem:
             reason = str(problem)
+        except aiohttp.WSServerHandshakeError as problem:
+            reason = f"its status sockets were refused ({problem.status})"
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             reason = f"its status sockets cannot be opened ({type(problem).__name__})"
         except StoreError as problem:

@@ -156,7 +156,8 @@ class Deliveries:
             return False
         if done:
             self._promote(delivery.ordering_key, now)
-        self.wakes = True
+        else:
+            self.wakes = True
         return True
 
     def _promote(self, ordering_key: str, now: datetime) -> None:

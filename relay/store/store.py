@@ -118,8 +118,8 @@ class Store:
     def _write(self) -> None:
         while batch := self._next_batch():
             self._commit(batch)
-            _answer(batch)
             self._at("store.committed")
+            _answer(batch)
             if any(waiting.wakes for waiting in batch):
                 batch[0].loop.call_soon_threadsafe(self.on_due)
 

@@ -79,26 +79,26 @@ def _after_decision(
     if approval is None or approval.state not in (State.DECIDED, State.FAILED):
         return
     state = State.FAILED if settled.state is DeliveryState.FAILED else State.DECIDED
-    note = _decision_note(delivery, settled, outcome)
+    note = _decision_note(approval, delivery, settled, outcome, now)
     if (state, note) == (approval.state, approval.note):
         return
     tx.approvals.change(approval.id, {"state": state, "note": note})
     refresh_cards(tx, approval.id, now)
-    tx.record(
-        approval.team_id,
-        now,
-        f"decision.{settled.state.value}",
-        subject=approval.id,
-        facts={"reason": settled.reason},
-    )
+    facts = {"reason": settled.reason, "attempts": delivery.attempts}
+    tx.record(approval.team_id, now, f"decision.{settled.state.value}", subject=approval.id, facts=facts)
 
 
-def _decision_note(delivery: Delivery, settled: Settled, outcome: Outcome) -> str:
+def _decision_note(
+    approval: Approval, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> str:
     if settled.state is DeliveryState.FAILED:
         return settled.reason
-    if isinstance(outcome, Retry) and (outcome.away or delivery.attempts >= _ATTEMPTS_IN_SILENCE):
-        return outcome.reason
-    return ""
+    if not isinstance(outcome, Retry):
+        return ""
+    if outcome.away:
+        offline = f"{delivery.environment} has been offline since "
+        return approval.note if approval.note.startswith(offline) else f"{offline}{now:%H:%M} UTC"
+    return outcome.reason if delivery.attempts >= _ATTEMPTS_IN_SILENCE else approval.note
 
 
 def _after_root(

@@ -142,6 +142,7 @@ class _Walk:
         post = await self._environment.wait_for(
             lambda seen: seen.posts[-1] if len(seen.received) > replies else None
         )
+        assert post is not None
         content = post.body["messages"][0]["content"]
         self._step(
             "The environment gets it, over POST /v1/environments/{connectionId}/messages:", _quoted(content)

@@ -3,9 +3,11 @@
 import re
 
 # Tags an agent's harness writes into a user message and the model obeys as the harness's own
-# word. Typed by a person they must stay a person's words.
+# word (<system-reminder>, <task-notification>, <thread-history>, <user-prompt-submit-hook>,
+# <memory_files>, …). Typed by a person they must stay a person's words.
 _HARNESS_TAG = re.compile(
-    r"<(?=\s*/?\s*(?:system|task|tool|function|local-command|command|user-prompt|bash|memory|assistant|human|antml)\b[\w:.-]*)",
+    r"<(?=\s*/?\s*(?:system(?:[-_][\w-]+)?|toolset-change|(?:memory|skill)_\w+"
+    r"|[a-z-]+[-_](?:reminder|notification|history|context|hook|alert|response|memory|skills?))\b)",
     re.IGNORECASE,
 )
 _LONGEST_NAME = 80

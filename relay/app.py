@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -116,7 +117,8 @@ class App:
             found = answer.get("channel") or {}
             if found.get("is_ext_shared"):
                 raise StartError(
-                    f"{channel} is shared with another workspace: cards must not be posted there; choose another RELAY_APPROVALS_CHANNEL"
+                    f"{channel} is shared with another workspace, which would read the cards: "
+                    "choose another RELAY_APPROVALS_CHANNEL"
                 )
             if not found.get("is_member", True):
                 self.log.warning(
@@ -274,7 +276,8 @@ class _Parts:
             await site.start()
         except OSError as problem:
             raise StartError(
-                f"cannot listen on {self._config.host}:{self._config.port}: {problem.strerror}; set RELAY_PORT"
+                f"cannot listen on {self._config.host} port {self._config.port}: {problem.strerror}; "
+                "set RELAY_PORT"
             ) from problem
         port: int = runner.addresses[0][1]
         return port
@@ -283,9 +286,8 @@ class _Parts:
         """Time is an arrival too."""
         while True:
             await asyncio.sleep(_TICK)
-            now = utc_now()
             with contextlib.suppress(StoreError):
-                await self._store.transact(lambda tx: pass_time(tx, now))
+                await self._store.transact(partial(pass_time, now=utc_now()))
 
     async def _readiness(self) -> dict[str, Health]:
         parts = {"store": await self._store_health()}

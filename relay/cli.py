@@ -99,9 +99,8 @@ def _check(_: argparse.Namespace) -> int:
     print(f"  Slack: {'Socket Mode' if config.slack.app_token else 'HTTP'}, command {config.slack.command}")
     for route in config.routes:
         places = ", ".join(route.places)
-        print(
-            f"  channel {route.channel} -> {route.runtime.environment}, conversation {route.runtime.conversation_id}; cards: {places}"
-        )
+        where = f"{route.runtime.environment}, conversation {route.runtime.conversation_id}"
+        print(f"  channel {route.channel} -> {where}; cards: {places}")
     approvers = ", ".join(sorted(config.approvers)) or "any full member"
     print(f"  approvers: {approvers}\n  store: {config.store_url}")
     return 0

@@ -319,9 +319,11 @@ def _routes(
 ) -> Iterator[Route]:
     routed = bool(file.routes) and all(table.approvals for table in file.routes)
     channel = reading.checked(
-        "RELAY_APPROVALS_CHANNEL", lambda value: bool(_CHANNEL.fullmatch(value)), "a channel id like C0123ABCD",
+        "RELAY_APPROVALS_CHANNEL",
+        lambda value: bool(_CHANNEL.fullmatch(value)),
+        "a channel id like C0123ABCD",
         needed="" if routed else "the id of the channel where approval cards are posted",
-    )  # fmt: skip
+    )
     conversation = reading.value("LETTA_CONVERSATION_ID", DEFAULT_CONVERSATION)
     only = next(iter(environments), DEFAULT_ENVIRONMENT) if len(environments) == 1 else DEFAULT_ENVIRONMENT
     tables = file.routes or [_RouteTable(environment=only, conversation=conversation)]
@@ -344,7 +346,7 @@ def _check_route(reading: _Reading, number: int, table: _RouteTable) -> None:
         reading.problems.append(f'route {number}: channel must be a channel id, "dm" or "*"')
     if table.conversation in ("thread", "channel"):
         reading.problems.append(
-            f'route {number}: conversation must be "default" or a conversation id; this version makes none of its own'
+            f'route {number}: conversation must be "default" or a conversation id; this version makes none'
         )
     for place in table.approvals:
         if not _CHANNEL.fullmatch(place) and not _USER.fullmatch(place):

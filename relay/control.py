@@ -157,9 +157,12 @@ async def ask(store_url: str, question: str, facts: dict[str, str]) -> Answer:
 
 
 async def _ask_running(path: Path, question: str, facts: dict[str, str]) -> Answer:
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session:
-        async with session.post(f"http://relay/{question}", json=facts) as response:
-            found: Answer = await response.json()
-            if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-                raise ControlError(str(found.get("error", response.status)))
-            return found
+    connector = aiohttp.UnixConnector(str(path))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.post(f"http://relay/{question}", json=facts) as response,
+    ):
+        found: Answer = await response.json()
+        if response.status != 200:
+            raise ControlError(str(found.get("error", response.status)))
+        return found

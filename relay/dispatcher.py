@@ -11,10 +11,11 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from relay.domain.deliveries import LEASE, Delivery, Kind, Outcome, Retry
-from relay.store import Store, StoreError
+from relay.store import Store, StoreError, Transaction
 from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery
 
 _IN_FLIGHT = 128  # bounds open requests, and so memory, when a neighbour is slow
@@ -155,6 +156,9 @@ class Dispatcher:
             await asyncio.sleep(LEASE.total_seconds() / 3)
             held = list(self._attempts)
             if held:
-                until = self._clock() + LEASE
                 with contextlib.suppress(StoreError):
-                    await self._store.transact(lambda tx: tx.deliveries.renew(held, until))
+                    await self._store.transact(partial(_renew, held=held, until=self._clock() + LEASE))
+
+
+def _renew(tx: Transaction, held: list[str], until: datetime) -> None:
+    tx.deliveries.renew(held, until)

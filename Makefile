@@ -1,0 +1,59 @@
+# One command each; the first that needs the environment makes it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# What is added to pytest's command line: make test ARGS="-n 0 -x tests/house"
+ARGS ?=
+UV := $(BIN)/uv
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.toml --quiet --universal --generate-hashes \
+	--python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate
+
+.PHONY: setup .venv demo test check bench nightly lock slack-schema
+
+setup: $(STAMP)
+
+.venv: $(STAMP)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "relay needs Python 3.11 or later; there is no $(PYTHON). Name another: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("relay needs Python 3.11 or later; this is %d.%d. Name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/relay demo
+
+test: $(STAMP)
+	$(BIN)/pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/check_sizes.py
+	$(BIN)/python tools/check_links.py
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+# The same tests with many more examples: hours, not minutes.
+nightly: $(STAMP)
+	$(BIN)/python -m pytest -p tests.house.profiles --hypothesis-profile=nightly -o timeout=7200 $(ARGS)
+
+# Takes what the lock files have; make lock UPGRADE=--upgrade takes the newest.
+UPGRADE ?=
+lock:
+	@test -x $(UV) || { echo "make setup comes first: it installs uv" >&2; exit 1; }
+	$(COMPILE) $(UPGRADE) -o requirements.lock
+	$(COMPILE) $(UPGRADE) --group dev --constraints requirements.lock -o requirements-dev.lock
+
+# Needs Node 20; only when the versions in tools/slack_types_schema/package.json change.
+slack-schema:
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	cp tools/slack_types_schema/* "$$scratch"/ && \
+	(cd "$$scratch" && npm install --no-audit --no-fund --no-package-lock --silent && node generate.mjs schema.json) && \
+	cp "$$scratch"/schema.json tests/witnesses/slack_types.schema.json

@@ -1,0 +1,88 @@
+"""The Slack app manifest is one Slack takes, and asks for no right that is not used."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
+SCHEMA = json.loads((ROOT / "tests/witnesses/manifest.schema.json").read_text(encoding="utf-8"))
+SCOPES: list[str] = MANIFEST["oauth_config"]["scopes"]["bot"]
+
+# https://docs.slack.dev/reference/scopes: which scopes let the app call a method; any one of them will do.
+CONVERSATION = ("channels", "groups", "im", "mpim")
+SCOPES_OF_METHOD = {
+    "chat.postMessage": {"chat:write"},
+    "chat.postEphemeral": {"chat:write"},
+    "chat.update": {"chat:write"},
+    "chat.delete": {"chat:write"},
+    "chat.startStream": {"chat:write"},
+    "users.info": {"users:read"},
+    "users.lookupByEmail": {"users:read.email"},
+    "conversations.info": {f"{kind}:read" for kind in CONVERSATION},
+    "conversations.members": {f"{kind}:read" for kind in CONVERSATION},
+    "conversations.list": {f"{kind}:read" for kind in CONVERSATION},
+    "conversations.history": {f"{kind}:history" for kind in CONVERSATION},
+    "conversations.replies": {f"{kind}:history" for kind in CONVERSATION},
+    "conversations.open": {"im:write", "mpim:write"},
+    "conversations.join": {"channels:join"},
+    "files.upload_v2": {"files:write"},
+    "reactions.add": {"reactions:write"},
+    "usergroups.list": {"usergroups:read"},
+    "usergroups.users.list": {"usergroups:read"},
+}
+
+
+def calling_code() -> str:
+    """Return the source of what calls Slack: the door, and the check of places at start.
+
+    A stand-in for Slack names every method and calls none, so it is left out.
+    """
+    paths = [ROOT / "relay/app.py", *sorted((ROOT / "relay/slack").rglob("*.py"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def calls(method: str, source: str) -> bool:
+    """Tell whether the source names a Web API method, as Slack writes it or as the SDK does."""
+    spellings = {re.escape(method), re.escape(method.replace(".", "_"))}
+    return re.search(rf"\b(?:{'|'.join(spellings)})\b", source) is not None
+
+
+def test_slack_takes_the_manifest() -> None:
+    jsonschema.Draft7Validator(SCHEMA).validate(MANIFEST)
+
+
+def test_the_schema_notices_a_misspelled_setting() -> None:
+    wrong = {**MANIFEST, "settings": {**MANIFEST["settings"], "socket_mode": True}}
+    assert not jsonschema.Draft7Validator(SCHEMA).is_valid(wrong)
+
+
+def test_no_scope_is_asked_for_twice() -> None:
+    assert len(SCOPES) == len(set(SCOPES))
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_scope_is_used(scope: str) -> None:
+    source = calling_code()
+    if scope == "commands":
+        assert re.search(r"\.command\(", source), "no slash command is registered"
+        return
+    methods = [method for method, scopes in SCOPES_OF_METHOD.items() if scope in scopes]
+    assert methods, f"no method is known to need {scope}"
+    assert any(calls(method, source) for method in methods), f"the relay calls none of {methods}"
+
+
+@pytest.mark.parametrize("method", SCOPES_OF_METHOD)
+def test_every_method_called_has_its_scope(method: str) -> None:
+    if calls(method, calling_code()):
+        assert SCOPES_OF_METHOD[method] & set(SCOPES)
+
+
+def test_nothing_is_turned_on_that_does_not_exist() -> None:
+    assert "event_subscriptions" not in MANIFEST["settings"]
+    assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/letta"]

@@ -21,6 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from relay.config import Config
 from relay.control import ControlSocket, socket_path
 from relay.dispatcher import Dispatcher, Doors
+from relay.domain.deliveries import Delivery, Outcome, Refused
 from relay.domain.ids import new_id
 from relay.domain.runtime import Runtime
 from relay.environment.arrivals import Desk
@@ -37,7 +38,7 @@ from relay.slack.tell import Tell
 from relay.store import Store, StoreError
 from relay.use_cases.follow_environment import pass_time
 from relay.use_cases.open_approval import Audience
-from relay.web import Health, web_app
+from relay.web import Health, SlackRoute, web_app
 
 _STOP_WITHIN = 10.0
 _TICK = 1.0
@@ -181,7 +182,7 @@ class _Parts:
         directory = Directory(http.environments, log.warning)
         tell = Tell(client, http.environments, log)
         environment_sender = EnvironmentSender(http.environments, directory, config.environments, utc_now)
-        doors = Doors(environment_sender.send, SlackSender(client, store, tell).send)
+        doors = Doors(environment_sender.send, self._answer, SlackSender(client, store, tell).send)
         self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
         self._listeners = self._make_listeners(directory, http.session, workspace)
         door = SlackDoor(
@@ -226,6 +227,16 @@ class _Parts:
             for runtime in places
         }
 
+    async def _answer(self, delivery: Delivery) -> Outcome:
+        """Give a decision over the sockets of the runtime it is for."""
+        body = delivery.body
+        listener = self._listeners.get(
+            Runtime(delivery.environment, body["agent_id"], body["conversation_id"])
+        )
+        if listener is None:
+            return Refused("the configuration no longer listens to that conversation")
+        return await listener.answer(delivery)
+
     def _away_since(self, environment: str) -> datetime | None:
         seen = [
             one.presence for runtime, one in self._listeners.items() if runtime.environment == environment
@@ -267,7 +278,11 @@ class _Parts:
             ) from problem
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> int:
-        app = web_app(self._readiness, self._bolt if self.socket_mode is None else None)
+        secret = self._config.slack.signing_secret
+        # In Socket Mode nobody else than Slack's socket may bring anything.
+        over_http = self.socket_mode is None and secret is not None
+        slack = SlackRoute(self._bolt, secret.get_secret_value()) if over_http and secret else None
+        app = web_app(self._readiness, slack)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_WITHIN * 0.2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

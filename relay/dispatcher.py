@@ -31,10 +31,13 @@ class Doors:
     """Who takes which delivery out."""
 
     to_environment: Send
+    to_sockets: Send
     to_slack: Send
 
     def of(self, kind: Kind) -> Send:
-        return self.to_environment if kind.to_environment else self.to_slack
+        if kind is Kind.ANSWER:
+            return self.to_sockets
+        return self.to_environment if kind in (Kind.MESSAGE, Kind.DECISION) else self.to_slack
 
 
 class Dispatcher:

@@ -89,7 +89,7 @@ class Approval:
     epoch: str  # the pair of sockets on which it was last seen asked
     event_seq: int  # the highest position at which it was seen asked, within that epoch
     gone_at: datetime | None
-    sent: bool  # an attempt to deliver the decision has begun
+    sent: bool  # an attempt to deliver the decision has begun and may have arrived
     note: str  # why it failed
     created_at: datetime
     revision: int  # grows with every change, so that a card can be told from an older one
@@ -120,13 +120,16 @@ def after_evidence(approval: Approval, evidence: Evidence) -> State:
     """Return the state after a sign of what became of the tool call.
 
     Delivered needs a sign of *our* decision: a start for an approval, an error return with our
-    reason for a denial, and an attempt of ours before it.
+    reason for a denial, and an attempt of ours before it that may have arrived. An error return
+    after an approval of ours shows neither: the tool ran and failed, or somebody denied it.
     """
     if approval.state in (State.DELIVERED, State.SUPERSEDED, State.DECIDED_ELSEWHERE):
         return approval.state
     if approval.decision is None or not approval.sent:
         return State.DECIDED_ELSEWHERE
-    return State.DELIVERED if _is_ours(approval.decision, evidence) else State.DECIDED_ELSEWHERE
+    if _is_ours(approval.decision, evidence):
+        return State.DELIVERED
+    return State.UNCONFIRMED if approval.decision.approve else State.DECIDED_ELSEWHERE
 
 
 def _is_ours(decision: Decision, evidence: Evidence) -> bool:
@@ -138,17 +141,21 @@ def _is_ours(decision: Decision, evidence: Evidence) -> bool:
 def after_gone(approval: Approval) -> State:
     """Return the state at once after the environment stopped asking.
 
-    A decision of ours that may be on its way keeps waiting for evidence; nothing else does.
+    A decision of ours that may be on its way keeps waiting for evidence; nothing else does. What
+    was never sent, or surely never arrived, is withdrawn.
     """
-    if approval.state is State.DECIDED and approval.sent:
-        return State.DECIDED
-    return State.WITHDRAWN if approval.open else approval.state
+    if not approval.open:
+        return approval.state
+    if not approval.sent:
+        return State.WITHDRAWN
+    return State.DECIDED if approval.state is State.DECIDED else State.UNCONFIRMED
 
 
 def after_silence(approval: Approval, now: datetime) -> State:
     """Return the state when no evidence came in the grace after the environment stopped asking."""
-    waited = approval.gone_at is not None and now >= approval.gone_at + GRACE
-    return State.UNCONFIRMED if waited and approval.state is State.DECIDED else approval.state
+    if approval.gone_at is None or now < approval.gone_at + GRACE or not approval.open:
+        return approval.state
+    return State.UNCONFIRMED if approval.sent else State.WITHDRAWN
 
 
 def is_gone(approval: Approval, epoch: str, event_seq: int) -> bool:
@@ -165,6 +172,14 @@ def is_replay(latest: Approval, input_hash: str) -> bool:
     return latest.open and latest.input_hash == input_hash
 
 
-def is_stale(latest: Approval, epoch: str, event_seq: int) -> bool:
-    """Return whether an ask is an old frame, overtaken by what ended its request."""
-    return not latest.open and latest.epoch == epoch and event_seq <= latest.event_seq
+def is_old(latest: Approval, epoch: str, event_seq: int) -> bool:
+    """Return whether an ask is a frame of the past, overtaken by what is known of its tool call.
+
+    A frame without a position (0) is never old: nothing shows that it is.
+    """
+    return latest.epoch == epoch and 0 < event_seq <= latest.event_seq
+
+
+def is_of_an_earlier_call(latest: Approval, epoch: str, event_seq: int) -> bool:
+    """Return whether a sign is of an earlier call with the same id: this one was asked after it."""
+    return latest.open and latest.gone_at is None and is_old(latest, epoch, event_seq)

@@ -26,15 +26,12 @@ class Kind(StrEnum):
 
     MESSAGE = "message"  # a person's message, to the environment
     DECISION = "decision"  # a decision on a tool call, to the environment
+    ANSWER = "answer"  # the same decision over the status sockets, where the first way did not take effect
     ROOT = "root"  # the message that quotes a command and whose thread carries the rest
     STATUS = "status"  # how a message fares, in its thread
     REPLY = "reply"  # the agent's words, in the thread
     CARD = "card"  # one copy of an approval's card
     WHISPER = "whisper"  # a sentence for one person alone
-
-    @property
-    def to_environment(self) -> bool:
-        return self in (Kind.MESSAGE, Kind.DECISION)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,18 @@ from datetime import datetime
 from relay.domain.approvals import Asked
 from relay.domain.runtime import Runtime
 from relay.environment.listener import Arrivals, Presence
-from relay.environment.turns import Arrival, Pending, Proof, Reply, ToolAsked, TurnEnded, TurnFailed
+from relay.environment.turns import (
+    AnswersRefused,
+    Arrival,
+    Pending,
+    Proof,
+    Reply,
+    ToolAsked,
+    TurnEnded,
+    TurnFailed,
+)
 from relay.store import Store, Transaction
+from relay.use_cases.answer_by_socket import answer_refused
 from relay.use_cases.follow_environment import end_turn, record_evidence, record_pending
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
 from relay.use_cases.post_reply import post_reply, post_turn_error
@@ -50,7 +60,10 @@ class Desk:
             case Pending():
                 record_pending(tx, runtime, item.tool_call_ids, Sighting(epoch, item.event_seq), now)
             case Proof():
-                record_evidence(tx, runtime, item.tool_call_id, item.evidence, now)
+                sighting = Sighting(epoch, item.event_seq)
+                record_evidence(tx, runtime, item.tool_call_id, item.evidence, sighting, now)
+            case AnswersRefused():
+                answer_refused(tx, runtime, now)
             case ToolAsked():
                 self._open(tx, runtime, epoch, item, now)
 

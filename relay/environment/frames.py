@@ -188,6 +188,13 @@ class StreamDelta(Frame):
     subagent_id: str | None = None
 
 
+class InputAccepted(Frame):
+    """The device's answer to an input of ours: whether it took it."""
+
+    accepted: bool = False
+    error: str | None = None
+
+
 class TurnFinished(Frame):
     """A turn is over."""
 
@@ -203,6 +210,7 @@ _SHAPES: Mapping[str, type[Frame]] = {
     "update_loop_status": LoopStatus,
     "stream_delta": StreamDelta,
     "turn_finished": TurnFinished,
+    "input_accepted": InputAccepted,
 }
 
 
@@ -267,6 +275,29 @@ def _unwrapped(error: Any) -> Any:
 def ack(seq: int) -> dict[str, Any]:
     """Return the acknowledgement of a frame with `seq`, for the socket it came on."""
     return {"type": "ack", "seq": seq}
+
+
+def approval_response(
+    request_id: str, agent_id: str, conversation_id: str, tool_call_id: str, *, approve: bool, reason: str
+) -> dict[str, Any]:
+    """Return the frame that decides a tool call over the socket; a denial's message must be a text."""
+    decision: dict[str, Any] = {"behavior": "allow" if approve else "deny"}
+    if reason or not approve:
+        decision["message"] = reason
+    return {
+        "type": "input",
+        "request_id": request_id,
+        "runtime": {"agent_id": agent_id, "conversation_id": conversation_id},
+        "payload": {"kind": "approval_response", "request_id": f"perm-{tool_call_id}", "decision": decision},
+    }
+
+
+_VIOLATION = "approval payloads are not allowed"
+
+
+def refuses_posted_approvals(delta: Delta) -> bool:
+    """Whether the device says that an approval reached it in the form of a message, and was dropped."""
+    return delta.message_type == "loop_error" and _VIOLATION in str(delta.message)
 
 
 PING = {"type": "ping"}

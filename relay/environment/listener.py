@@ -18,6 +18,7 @@ import aiohttp
 
 from relay import __version__
 from relay.config import Environment
+from relay.domain.deliveries import Delivered, Delivery, Outcome, Refused, Retry
 from relay.domain.runtime import Runtime
 from relay.environment import frames
 from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
@@ -29,6 +30,7 @@ _PING_EVERY = 30.0
 _DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and deaf
 _HOLD = 0.05
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+_ANSWER_WITHIN = 10.0
 _CHANNELS = ("control", "stream")
 
 
@@ -78,6 +80,7 @@ class Listener:
         self._clock = clock
         self._chance = chance
         self._new_id = new_id
+        self._pair: _Pair | None = None
         self.presence = Presence(up=False)
 
     async def run(self) -> None:
@@ -99,7 +102,8 @@ class Listener:
             async with self._open(connection_id) as sockets:
                 was_up = True
                 await self._tell(up=True, reason="")
-                await _Pair(self, sockets).listen()
+                self._pair = _Pair(self, sockets)
+                await self._pair.listen()
         except (EnvironmentAwayError, LookupRefusedError, _SocketsLostError) as problem:
             reason = str(problem)
         except aiohttp.WSServerHandshakeError as problem:
@@ -108,6 +112,7 @@ class Listener:
             reason = f"its status sockets cannot be opened ({type(problem).__name__})"
         except StoreError as problem:
             reason = f"the store took no frames: {problem}"
+        self._pair = None
         if connection_id:
             self._directory.gone(self._environment, connection_id)
         return reason, was_up
@@ -144,6 +149,29 @@ class Listener:
         with contextlib.suppress(StoreError):
             await self._on_presence(self._runtime, self.presence)
 
+    async def answer(self, delivery: Delivery) -> Outcome:
+        """Decide a tool call over the open control socket and return what the device said."""
+        if self._pair is None:
+            return Retry("the status sockets are not open", away=True)
+        body = delivery.body
+        request_id = self._new_id()
+        frame = frames.approval_response(
+            request_id,
+            body["agent_id"],
+            body["conversation_id"],
+            body["tool_call_id"],
+            approve=body["approve"],
+            reason=body["reason"],
+        )
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                said = await self._pair.ask(request_id, frame)
+        except (TimeoutError, aiohttp.ClientError, ConnectionError):
+            return Retry("the device did not answer over its socket", uncertain=True)
+        if said.accepted:
+            return Delivered({"via": "socket"})
+        return Refused(said.error or "the device did not take the answer")
+
     async def deliver(self, epoch: str, items: list[Arrival]) -> None:
         """Hand arrivals on; returns once they are stored."""
         if items:
@@ -176,6 +204,7 @@ class _Pair:
         self._sequencer = Sequencer()
         self._turns = Turns()
         self._received: asyncio.Queue[_Received] = asyncio.Queue(maxsize=1000)
+        self._asked: dict[str, asyncio.Future[frames.InputAccepted]] = {}
 
     async def listen(self) -> None:
         """Listen until a socket ends. Raises _SocketsLostError, StoreError, aiohttp.ClientError."""
@@ -218,9 +247,26 @@ class _Pair:
             if problem.seq is not None:
                 await _send(received.socket, frames.ack(problem.seq))
             return
+        if isinstance(frame, frames.InputAccepted):
+            self._answered(frame)
         await self._take_in(self._sequencer.take(frame))
         if frame.seq is not None:
             await _send(received.socket, frames.ack(frame.seq))
+
+    async def ask(self, request_id: str, frame: dict[str, Any]) -> frames.InputAccepted:
+        """Send an input and return the device's answer to it."""
+        answer: asyncio.Future[frames.InputAccepted] = asyncio.get_running_loop().create_future()
+        self._asked[request_id] = answer
+        try:
+            await _send(self._sockets["control"], frame)
+            return await answer
+        finally:
+            del self._asked[request_id]
+
+    def _answered(self, frame: frames.InputAccepted) -> None:
+        answer = self._asked.get(frame.request_id or "")
+        if answer is not None and not answer.done():
+            answer.set_result(frame)
 
     async def _take_in(self, ready: list[frames.Frame]) -> None:
         items = [item for frame in ready for item in self._turns.take(frame)]

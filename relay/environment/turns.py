@@ -17,6 +17,7 @@ from relay.environment.frames import (
     ToolRequest,
     TurnFinished,
     error_words,
+    refuses_posted_approvals,
     words_of_return,
 )
 
@@ -73,9 +74,15 @@ class Proof:
 
     tool_call_id: str
     evidence: Evidence
+    event_seq: int = field(default=0, compare=False)  # the same sign may be told at two positions
 
 
-Arrival = Reply | TurnFailed | TurnEnded | ToolAsked | Pending | Proof
+@dataclass(frozen=True)
+class AnswersRefused:
+    """The device dropped a decision that came by the messages endpoint: it wants it over the socket."""
+
+
+Arrival = Reply | TurnFailed | TurnEnded | ToolAsked | Pending | Proof | AnswersRefused
 
 
 @dataclass
@@ -104,7 +111,7 @@ class Turns:
         if frame.subagent_id is not None:
             return []
         if isinstance(frame, StreamDelta):
-            return self._delta(frame.delta)
+            return self._delta(frame.delta, frame.event_seq)
         if isinstance(frame, LoopStatus):
             return self._loop(frame)
         if isinstance(frame, DeviceStatus):
@@ -115,19 +122,21 @@ class Turns:
             return self._finished(frame)
         return []
 
-    def _delta(self, delta: Delta) -> list[Arrival]:
+    def _delta(self, delta: Delta, event_seq: int) -> list[Arrival]:
         kind = delta.message_type
         if kind == "assistant_message":
             return self._words(delta)
+        if refuses_posted_approvals(delta):
+            return [AnswersRefused()]
         if kind in ("error_message", "loop_error"):
             if kind == "error_message" or delta.is_terminal:
                 self._turn.error = self._turn.error or error_words(delta.message)
             return []
         if kind == "client_tool_start" and delta.tool_call_id:
-            return [*self._complete(), Proof(delta.tool_call_id, ToolStarted())]
+            return [*self._complete(), Proof(delta.tool_call_id, ToolStarted(), event_seq)]
         if kind == "tool_return_message" and delta.tool_call_id:
             returned = ToolReturned(delta.status == "error", words_of_return(delta.tool_return))
-            return [*self._complete(), Proof(delta.tool_call_id, returned)]
+            return [*self._complete(), Proof(delta.tool_call_id, returned, event_seq)]
         if kind in ("approval_request_message", "stop_reason", "user_message"):
             return self._complete()
         return []

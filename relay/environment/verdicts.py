@@ -30,7 +30,9 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         said = answer(body)
         if said is None:
-            return Retry("the environment answered with something that is no JSON answer", after)
+            return Retry(
+                "the environment answered with something that is no JSON answer", after, uncertain=True
+            )
         if said.success:
             return Delivered({"message": said.message, "status": status})
         return Retry(
@@ -42,7 +44,9 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
         return Refused(
             _HINTS.get(HTTPStatus(status)) or f"the environment refused it ({status}): {_quote(body)}"
         )
-    return Retry(f"the environment answered {status}: {_quote(body)}", after)
+    # A server that failed, or gave up waiting, may have handed it on before.
+    uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
+    return Retry(f"the environment answered {status}: {_quote(body)}", after, uncertain=uncertain)
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.error import BoltUnhandledRequestError
 
 from relay.slack import sentences
 from relay.slack.actions import Actions
@@ -19,18 +20,18 @@ _ANYTHING = re.compile(".*")
 
 def bolt_app(door: SlackDoor, tell: Tell) -> AsyncApp:
     """Return the application; everything is given by argument, nothing read from the process."""
-    secret = door.config.slack.signing_secret
-    over_http = door.config.slack.app_token is None
     app = AsyncApp(
         name="relay",
         logger=_quiet_logger(),
         client=door.client,
         authorize=_authorize(door),
-        signing_secret=secret.get_secret_value() if secret else "",
         # The listener runs before the response: stored, then acknowledged, and no polling for it.
         process_before_response=True,
-        request_verification_enabled=over_http,
-        ssl_check_enabled=over_http,
+        # The route verifies the signature over the bytes, before anything is parsed.
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        # What no listener takes comes to the error handler, to be acknowledged like the rest.
+        raise_error_for_unhandled_request=True,
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,
     )
@@ -44,7 +45,8 @@ def _register(app: AsyncApp, door: SlackDoor, tell: Tell) -> None:
     for action_id in ("approve", "deny", "retry", "details"):
         app.action(action_id)(getattr(actions, action_id))
     # Last: what nobody takes is acknowledged all the same, or Slack shows the person an error.
-    for anything in (app.command, app.action, app.event, app.view, app.shortcut, app.options):
+    app.command(_ANYTHING)(commands.unknown)
+    for anything in (app.action, app.event, app.view, app.shortcut, app.options):
         anything(_ANYTHING)(actions.unknown)
     app.error(_on_defect(door))
 
@@ -67,6 +69,8 @@ def _authorize(door: SlackDoor) -> Any:
 
 def _on_defect(door: SlackDoor) -> Any:
     async def on_defect(error: Exception, request: AsyncBoltRequest) -> BoltResponse:
+        if isinstance(error, BoltUnhandledRequestError):
+            return BoltResponse(status=200)
         door.log.error("arrival.defect", kind=request.body.get("type", "command"), exc_info=error)
         return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})
 

@@ -25,10 +25,15 @@ class Commands:
         """Acknowledge a command with what became of it, in private."""
         await ack(text=await self._answer(body), response_type="ephemeral")
 
+    async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Acknowledge a command that is not relay's own, and say which one is."""
+        theirs, ours = str(body.get("command", "")), self._door.config.slack.command
+        await ack(text=sentences.unknown_command(theirs, ours), response_type="ephemeral")
+
     async def _answer(self, body: dict[str, Any]) -> str:
         command = read_command(body)
         if command is None:
-            return sentences.UNKNOWN_ACTION
+            return sentences.MALFORMED_COMMAND
         if command.team_id not in ("", self._door.workspace.team_id, *self._door.config.allowed_workspaces):
             return sentences.WRONG_WORKSPACE
         route = self._door.config.route(command.channel_id)

@@ -20,6 +20,7 @@ _WHY_NOT = {
 STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs relay that its store fails, then try again."
 UNKNOWN_ACTION = "That button is not one I know; it may be from another version of me. Nothing was done."
 MALFORMED_BUTTON = "I cannot tell what that button was for, so nothing was decided. If its card is still open, use its own buttons."
+MALFORMED_COMMAND = "Slack did not tell me who typed that or where, so nothing was sent. Try again."
 DETAILS_FAILED = "I could not open the details: Slack gave me too little time. Press *Details* again."
 DEFECT = "Something inside relay went wrong. Nothing is lost that I told you I had; please try again."
 WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
@@ -32,6 +33,11 @@ def help_text(command: str, environment: str) -> str:
         f"*{command} help* shows this.\n"
         "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
     )
+
+
+def unknown_command(theirs: str, ours: str) -> str:
+    """Return the answer to a slash command that reached relay by mistake."""
+    return f"I do not know the command {escape(theirs[:100])}; mine is {ours}. Nothing was done."
 
 
 def no_route() -> str:

@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from relay.domain.approvals import Approval, Asked, Decision, State
+from relay.domain.deliveries import Kind
+from relay.domain.deliveries import State as DeliveryState
 from relay.domain.ids import new_id
 from relay.store.tables import approvals as t
-from relay.store.tables import copies
+from relay.store.tables import copies, deliveries
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,19 @@ class Approvals:
         return [_approval(row) for row in self._connection.execute(query.order_by(t.c.created_at))]
 
     def gone_before(self, moment: datetime) -> list[Approval]:
-        """Return the decided requests that their environment stopped asking for before `moment`."""
-        query = select(t).where(t.c.state == State.DECIDED, t.c.gone_at <= moment)
+        """Return the answered requests that their environment stopped asking for before `moment`."""
+        query = select(t).where(t.c.state.in_((State.DECIDED, State.FAILED)), t.c.gone_at <= moment)
+        return [_approval(row) for row in self._connection.execute(query)]
+
+    def without_effect(self, moment: datetime) -> list[Approval]:
+        """Return the requests still asked whose decision was passed on before `moment`."""
+        passed_on = select(deliveries.c.seq).where(
+            deliveries.c.subject_id == t.c.id,
+            deliveries.c.kind == Kind.DECISION,
+            deliveries.c.state == DeliveryState.DELIVERED,
+            deliveries.c.settled_at <= moment,
+        )
+        query = select(t).where(t.c.state == State.DECIDED, t.c.gone_at.is_(None), passed_on.exists())
         return [_approval(row) for row in self._connection.execute(query)]
 
     def decide(self, approval: Approval, decision: Decision) -> bool:

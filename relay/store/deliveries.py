@@ -186,7 +186,13 @@ class Deliveries:
             return False
         again = update(t).where(t.c.id == delivery_id)
         self._connection.execute(
-            again.values(state=State.PENDING, settled_at=None, deadline=deadline, next_attempt_at=None)
+            again.values(
+                state=State.PENDING,
+                settled_at=None,
+                deadline=deadline,
+                next_attempt_at=None,
+                uncertain=row.uncertain or row.state is State.DELIVERED,  # it has arrived before
+            )
         )
         self._promote(row.ordering_key, now)
         return True

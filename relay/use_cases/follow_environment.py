@@ -9,6 +9,7 @@ from relay.domain.deliveries import Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.runtime import Runtime
 from relay.store.transaction import Transaction
+from relay.use_cases.answer_by_socket import answer_silence
 from relay.use_cases.cards import refresh_cards
 from relay.use_cases.open_approval import Sighting
 
@@ -17,7 +18,12 @@ _LATE = timedelta(minutes=1)
 
 
 def record_evidence(
-    tx: Transaction, runtime: Runtime, tool_call_id: str, evidence: Evidence, now: datetime
+    tx: Transaction,
+    runtime: Runtime,
+    tool_call_id: str,
+    evidence: Evidence,
+    sighting: Sighting,
+    now: datetime,
 ) -> None:
     """Take a tool's start or return as what it proves: our decision arrived, or another's did."""
     approval = tx.approvals.latest(
@@ -25,7 +31,12 @@ def record_evidence(
     )
     if approval is None or (approval.gone_at is not None and now > approval.gone_at + _LATE):
         return
-    _move(tx, approval, approvals.after_evidence(approval, evidence), now)
+    if approvals.is_of_an_earlier_call(approval, sighting.epoch, sighting.event_seq):
+        return
+    state = approvals.after_evidence(approval, evidence)
+    if state is not approval.state:
+        _remember_position(tx, approval, sighting)
+    _move(tx, approval, state, now)
 
 
 def record_pending(
@@ -42,6 +53,14 @@ def record_pending(
         _move(tx, approval, approvals.after_gone(approval), now)
 
 
+def _remember_position(tx: Transaction, approval: Approval, sighting: Sighting) -> None:
+    # A list overtaken by this sign still names the call: it must not pass for a new request.
+    position = sighting.event_seq
+    if approval.epoch == sighting.epoch:
+        position = max(position, approval.event_seq)
+    tx.approvals.change(approval.id, {"epoch": sighting.epoch, "event_seq": position})
+
+
 def _mark_gone(tx: Transaction, approval: Approval, sighting: Sighting, now: datetime) -> None:
     tx.approvals.note_asked(approval.id, sighting.epoch, sighting.event_seq)
     tx.approvals.change(approval.id, {"gone_at": now})
@@ -51,6 +70,7 @@ def pass_time(tx: Transaction, now: datetime) -> None:
     """Do what is due by time alone: end waits for evidence, forget keys and secrets of the past."""
     for approval in tx.approvals.gone_before(now - GRACE):
         _move(tx, approval, approvals.after_silence(approval, now), now)
+    answer_silence(tx, now)
     tx.forget_seen(now - timedelta(days=1))
     tx.messages.forget_response_urls(now - timedelta(minutes=30))
 
@@ -66,7 +86,8 @@ def _move(tx: Transaction, approval: Approval, state: State, now: datetime) -> N
     tx.approvals.change(approval.id, {"state": state})
     if state is not State.DECIDED:
         ended = DeliveryState.DELIVERED if state is State.DELIVERED else DeliveryState.FAILED
-        for delivery in tx.deliveries.of_subject(approval.id, Kind.DECISION):
-            tx.deliveries.finish(delivery.id, ended, now, "" if state is State.DELIVERED else state.value)
+        for kind in (Kind.DECISION, Kind.ANSWER):
+            for delivery in tx.deliveries.of_subject(approval.id, kind):
+                tx.deliveries.finish(delivery.id, ended, now, "" if state is State.DELIVERED else state.value)
     refresh_cards(tx, approval.id, now)
     tx.record(approval.team_id, now, f"approval.{state.value}", subject=approval.id)

@@ -48,7 +48,7 @@ def open_approval(
     digest = input_hash(audience.key, asked.tool_name, asked.tool_input, asked.diffs)
     latest = tx.approvals.latest(asked.environment, asked.agent_id, asked.conversation_id, asked.tool_call_id)
     if latest is not None:
-        if approvals.is_stale(latest, sighting.epoch, sighting.event_seq):
+        if approvals.is_old(latest, sighting.epoch, sighting.event_seq):
             return None
         if approvals.is_replay(latest, digest):
             _seen_again(tx, latest, sighting, now, answer_again=answer_again)

@@ -19,7 +19,7 @@ def claim_deliveries(tx: Transaction, most: int, now: datetime) -> list[Delivery
     """Claim what is due, and remember of decisions that an attempt has begun."""
     claimed = tx.deliveries.claim(most, now, now + LEASE)
     for delivery in claimed:
-        if delivery.kind is Kind.DECISION and delivery.attempts == 1:
+        if delivery.kind is Kind.DECISION:
             tx.approvals.change(delivery.subject_id, {"sent": True})
     return claimed
 
@@ -29,10 +29,17 @@ def settle_delivery(
 ) -> None:
     """Record how an attempt ended and tell whom it concerns. `chance` in [0, 1) spreads retries."""
     settled = settle(delivery, outcome, now, chance)
-    uncertain = (delivery.uncertain or outcome.uncertain) if isinstance(outcome, Retry) else False
+    uncertain = _may_have_arrived(delivery, outcome)
     receipt = outcome.receipt if isinstance(outcome, Delivered) else {}
     if tx.deliveries.settle(delivery, settled, now, uncertain=uncertain, receipt=receipt):
         _CONSEQUENCES[delivery.kind](tx, delivery, settled, outcome, now)
+
+
+def _may_have_arrived(delivery: Delivery, outcome: Outcome) -> bool:
+    """Return whether an attempt up to this one may have taken effect without saying so."""
+    if isinstance(outcome, Delivered):
+        return False
+    return delivery.uncertain or (isinstance(outcome, Retry) and outcome.uncertain)
 
 
 def _after_message(
@@ -80,6 +87,8 @@ def _after_decision(
         return
     state = State.FAILED if settled.state is DeliveryState.FAILED else State.DECIDED
     note = _decision_note(approval, delivery, settled, outcome, now)
+    if not isinstance(outcome, Delivered) and not _may_have_arrived(delivery, outcome):
+        tx.approvals.change(approval.id, {"sent": False})
     if (state, note) == (approval.state, approval.note):
         return
     tx.approvals.change(approval.id, {"state": state, "note": note})
@@ -99,6 +108,22 @@ def _decision_note(
         offline = f"{delivery.environment} has been offline since "
         return approval.note if approval.note.startswith(offline) else f"{offline}{now:%H:%M} UTC"
     return outcome.reason if delivery.attempts >= _ATTEMPTS_IN_SILENCE else approval.note
+
+
+def _after_answer(
+    tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> None:
+    approval = tx.approvals.get(delivery.subject_id)
+    if approval is None or approval.state is not State.DECIDED:
+        return
+    if isinstance(outcome, Delivered):
+        # The device's own word that it took this answer is evidence of our decision.
+        tx.approvals.change(approval.id, {"state": State.DELIVERED, "note": ""})
+        refresh_cards(tx, approval.id, now)
+        tx.record(approval.team_id, now, "approval.delivered", subject=approval.id, facts={"via": "socket"})
+    elif settled.state is DeliveryState.FAILED and approval.gone_at is None:
+        # No longer asked: what became of it, the frames still under way may tell.
+        tx.approvals.change(approval.id, {"gone_at": now})
 
 
 def _after_root(
@@ -188,6 +213,7 @@ def _after_whisper(tx: Transaction, delivery: Delivery, settled: Settled, _: Out
 _CONSEQUENCES: dict[Kind, Callable[[Transaction, Delivery, Settled, Outcome, datetime], None]] = {
     Kind.MESSAGE: _after_message,
     Kind.DECISION: _after_decision,
+    Kind.ANSWER: _after_answer,
     Kind.ROOT: _after_root,
     Kind.STATUS: _after_status,
     Kind.REPLY: _after_reply,

@@ -1,0 +1,54 @@
+"""A decision that was passed on but took no effect is given again, over the status sockets.
+
+Some routers pass an approval on to the device in a form that the device refuses, and still say that
+all went well; only the request that stays pending, or the device's complaint, tells.
+"""
+
+from datetime import datetime, timedelta
+
+from relay.domain.approvals import Approval, State
+from relay.domain.deliveries import Kind
+from relay.domain.deliveries import State as DeliveryState
+from relay.domain.runtime import Runtime
+from relay.store.transaction import Transaction
+
+# Longer than a device takes to start a tool after a decision that it took.
+_PATIENCE = timedelta(seconds=3)
+_LIVE = (DeliveryState.PENDING, DeliveryState.SENDING)
+
+
+def answer_refused(tx: Transaction, runtime: Runtime, now: datetime) -> None:
+    """Answer every sent decision of a runtime over the socket: the device said that it dropped one."""
+    for approval in tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id):
+        if approval.state is State.DECIDED and approval.sent:
+            _answer(tx, approval, now)
+
+
+def answer_silence(tx: Transaction, now: datetime) -> None:
+    """Answer over the socket what was passed on a while ago and is still asked."""
+    for approval in tx.approvals.without_effect(now - _PATIENCE):
+        _answer(tx, approval, now)
+
+
+def _answer(tx: Transaction, approval: Approval, now: datetime) -> None:
+    if approval.decision is None:
+        return
+    if any(one.state in _LIVE for one in tx.deliveries.of_subject(approval.id, Kind.ANSWER)):
+        return
+    asked = approval.asked
+    tx.deliveries.add(
+        Kind.ANSWER,
+        team_id=approval.team_id,
+        ordering_key=f"answer/{approval.id}",
+        subject_id=approval.id,
+        environment=asked.environment,
+        body={
+            "agent_id": asked.agent_id,
+            "conversation_id": asked.conversation_id,
+            "tool_call_id": asked.tool_call_id,
+            "approve": approval.decision.approve,
+            "reason": approval.decision.reason,
+        },
+        now=now,
+    )
+    tx.record(approval.team_id, now, "decision.answered_by_socket", subject=approval.id)

@@ -94,6 +94,7 @@ class _Turn:
     run_id: str = ""
     chunks: list[str] = field(default_factory=list)
     words: str = ""
+    unclaimed: list[tuple[str, str, str]] = field(default_factory=list)
     error: str = ""
     active: bool = False
 
@@ -157,10 +158,21 @@ class Turns:
         if not text.strip():
             return []
         turn.words = text
-        message_ids = self._message_ids([turn.run_id] if turn.run_id in self._by_run else turn.runs)
-        if not message_ids:
-            return []
-        return [Reply(message_ids, f"reply/{message_ids[0]}/{turn.run_id}/{turn.message_id}", text)]
+        turn.unclaimed.append((turn.run_id, turn.message_id, text))
+        return self._claimed()
+
+    def _claimed(self) -> list[Arrival]:
+        """Return what can be told whom it answers; the rest waits for the frame that tells."""
+        turn = self._turn
+        replies: list[Arrival] = []
+        while turn.unclaimed:
+            run_id, message_id, text = turn.unclaimed[0]
+            message_ids = self._message_ids([run_id] if run_id in self._by_run else turn.runs)
+            if not message_ids:
+                break
+            replies.append(Reply(message_ids, f"reply/{message_ids[0]}/{run_id}/{message_id}", text))
+            del turn.unclaimed[0]
+        return replies
 
     def _loop(self, frame: LoopStatus) -> list[Arrival]:
         loop = frame.loop_status
@@ -169,7 +181,7 @@ class Turns:
             self._joined(run_id)
         if loop.status != _IDLE:
             self._turn.active = True
-            return []
+            return self._claimed()
         return self._end() if self._turn.active else []
 
     def _joined(self, run_id: str) -> None:

@@ -15,6 +15,10 @@ from relay.store import StoreError
 from relay.use_cases.forward_user_message import Forwarded, Said, forward_user_message
 
 
+# What Slack says instead of a name where there is none to tell.
+_NO_NAMES = frozenset({"directmessage", "privategroup"})
+
+
 class Commands:
     """Answers the one slash command."""
 
@@ -63,7 +67,7 @@ class Commands:
         said = Said(
             team_id=self._door.workspace.team_id,
             channel_id=command.channel_id,
-            channel_name=command.channel_name,
+            channel_name="" if command.channel_name in _NO_NAMES else command.channel_name,
             person=person,
             text=text,
             key=f"command/{command.trigger_id or _digest(command)}",

@@ -37,14 +37,33 @@ class Approvals:
         """Add an approval request."""
         asked = approval.asked
         row = {
-            "id": approval.id, "team_id": approval.team_id, "environment": asked.environment, "agent_id": asked.agent_id,
-            "conversation_id": asked.conversation_id, "tool_call_id": asked.tool_call_id, "input_hash": approval.input_hash,
-            "occurrence": approval.occurrence, "tool_name": asked.tool_name, "tool_input": dict(asked.tool_input),
-            "diffs": list(asked.diffs), "words": asked.words, "requesters": list(approval.requesters),
-            "message_id": approval.message_id, "state": approval.state, "approve": None, "reason": None, "decided_by": None,
-            "decided_at": None, "epoch": approval.epoch, "event_seq": approval.event_seq, "gone_at": approval.gone_at,
-            "sent": approval.sent, "note": approval.note, "created_at": approval.created_at, "revision": approval.revision,
-        }  # fmt: skip
+            "id": approval.id,
+            "team_id": approval.team_id,
+            "environment": asked.environment,
+            "agent_id": asked.agent_id,
+            "conversation_id": asked.conversation_id,
+            "tool_call_id": asked.tool_call_id,
+            "input_hash": approval.input_hash,
+            "occurrence": approval.occurrence,
+            "tool_name": asked.tool_name,
+            "tool_input": dict(asked.tool_input),
+            "diffs": list(asked.diffs),
+            "words": asked.words,
+            "requesters": list(approval.requesters),
+            "message_id": approval.message_id,
+            "state": approval.state,
+            "approve": None,
+            "reason": None,
+            "decided_by": None,
+            "decided_at": None,
+            "epoch": approval.epoch,
+            "event_seq": approval.event_seq,
+            "gone_at": approval.gone_at,
+            "sent": approval.sent,
+            "note": approval.note,
+            "created_at": approval.created_at,
+            "revision": approval.revision,
+        }
         self._connection.execute(insert(t), row)
 
     def get(self, approval_id: str) -> Approval | None:
@@ -91,9 +110,13 @@ class Approvals:
         """Record the one decision by compare-and-set and return whether it was this one."""
         pending = update(t).where(t.c.id == approval.id, t.c.state == State.PENDING)
         values = {
-            "state": State.DECIDED, "approve": decision.approve, "reason": decision.reason, "decided_by": decision.user_id,
-            "decided_at": decision.decided_at, "revision": t.c.revision + 1,
-        }  # fmt: skip
+            "state": State.DECIDED,
+            "approve": decision.approve,
+            "reason": decision.reason,
+            "decided_by": decision.user_id,
+            "decided_at": decision.decided_at,
+            "revision": t.c.revision + 1,
+        }
         return self._connection.execute(pending.values(**values)).rowcount == 1
 
     def change(self, approval_id: str, values: Mapping[str, Any]) -> None:
@@ -129,6 +152,12 @@ class Approvals:
     def copy(self, copy_id: str) -> Copy | None:
         """Return one copy."""
         row = self._connection.execute(select(copies).where(copies.c.id == copy_id)).first()
+        return None if row is None else _copy(row)
+
+    def copy_at(self, channel_id: str, ts: str) -> Copy | None:
+        """Return the copy that is posted at a place in Slack; for rare questions: no index helps."""
+        query = select(copies).where(copies.c.channel_id == channel_id, copies.c.ts == ts)
+        row = self._connection.execute(query).first()
         return None if row is None else _copy(row)
 
     def change_copy(self, copy_id: str, values: Mapping[str, Any]) -> None:

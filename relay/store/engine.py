@@ -45,7 +45,8 @@ class LockFile:
             holder = file.read().strip() or "unknown"
             file.close()
             raise StoreLockedError(
-                f"the store is in use by another relay (process {holder}); stop it first, or give this one its own RELAY_STORE_URL"
+                f"the store is in use by another relay (process {holder}): stop it first, "
+                "or give this one its own RELAY_STORE_URL"
             ) from problem
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import textwrap
 import time
+import unicodedata
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,7 @@ def boxed(blocks: list[dict[str, Any]]) -> str:
         for piece in textwrap.wrap(line, _WIDTH - 4, subsequent_indent="  ", drop_whitespace=False) or [""]
     ]
     edge = "─" * (_WIDTH - 2)
-    body = "\n".join(f"│ {line:<{_WIDTH - 4}} │" for line in lines)
+    body = "\n".join(f"│ {line}{' ' * (_WIDTH - 4 - _columns(line))} │" for line in lines)
     return f"┌{edge}┐\n{body}\n└{edge}┘"
 
 
@@ -257,6 +258,11 @@ def _as_slack_shows(text: str) -> str:
     for name, sign in _EMOJI.items():
         text = text.replace(name, sign)
     return text
+
+
+def _columns(text: str) -> int:
+    """Return how wide a terminal shows `text`: emoji take two columns."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _quoted(text: str) -> str:

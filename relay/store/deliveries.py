@@ -54,6 +54,12 @@ _SETTLE = (
 _HEAD = (
     select(t.c.id, t.c.state).where(t.c.ordering_key == bindparam("key"), _live).order_by(t.c.seq).limit(1)
 )
+_UNDER_WAY = select(t.c.id).where(t.c.ordering_key == bindparam("key"), t.c.state == State.SENDING).limit(1)
+_STEP_BACK = (
+    update(t)
+    .where(t.c.ordering_key == bindparam("key"), t.c.state == State.PENDING)
+    .values(next_attempt_at=None)
+)
 _PROMOTE = update(t).where(t.c.id == bindparam("which")).values(next_attempt_at=bindparam("due"))
 _NEXT_DUE = select(func.min(t.c.next_attempt_at)).where(t.c.next_attempt_at.is_not(None))
 _ONE = select(*_COLUMNS).where(t.c.id == bindparam("which"))
@@ -194,7 +200,10 @@ class Deliveries:
                 uncertain=row.uncertain or row.state is State.DELIVERED,  # it has arrived before
             )
         )
-        self._promote(row.ordering_key, now)
+        # What came after it was the head meanwhile: it steps back, or, if it is under way, goes first.
+        self._connection.execute(_STEP_BACK, {"key": row.ordering_key})
+        if self._connection.execute(_UNDER_WAY, {"key": row.ordering_key}).first() is None:
+            self._promote(row.ordering_key, now)
         return True
 
     def wake(self, environment: str, now: datetime) -> None:

@@ -16,9 +16,8 @@ from relay.store.messages import Messages
 _SEE = upsert(tables.seen).on_conflict_do_nothing()
 _FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before"))
 _AUDIT = insert(tables.audit)
-_TOUCH = upsert(tables.settings).on_conflict_do_update(
-    index_elements=["name"], set_={"value": bindparam("value")}
-)
+_TOUCHED = upsert(tables.settings)
+_TOUCH = _TOUCHED.on_conflict_do_update(index_elements=["name"], set_={"value": _TOUCHED.excluded.value})
 
 
 class Transaction:

@@ -1,0 +1,210 @@
+"""The store's promises: durable before answered, each work alone, one process a file."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from relay.store import Store, StoreError, StoreLockedError, Transaction
+from relay.store.engine import sqlite_engine
+from relay.store.tables import metadata
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOLDER = """
+import sys, time
+from relay.store import Store
+Store.open(sys.argv[1])
+print("open", flush=True)
+time.sleep(60)
+"""
+
+
+class _OnPurposeError(Exception):
+    pass
+
+
+def _file(store_url: str) -> str:
+    return store_url.removeprefix("sqlite:///")
+
+
+def _audited(store_url: str) -> list[str]:
+    with sqlite3.connect(_file(store_url)) as other:
+        return [row[0] for row in other.execute("SELECT action FROM audit ORDER BY seq")]
+
+
+def _record(action: str) -> Callable[[Transaction], None]:
+    return lambda tx: tx.record("T0", NOW, action)
+
+
+async def _together(store: Store, *works: Callable[[Transaction], None]) -> list[object]:
+    """Run works in one batch: the writer is held by a first work until all of them wait."""
+    entered, held = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        entered.set()
+        held.wait(5)
+
+    first = asyncio.create_task(store.transact(hold))
+    await asyncio.to_thread(entered.wait, 5)
+    rest = [asyncio.create_task(store.transact(work)) for work in works]
+    await asyncio.sleep(0)
+    held.set()
+    await first
+    return list(await asyncio.gather(*rest, return_exceptions=True))
+
+
+async def test_what_a_transaction_wrote_is_on_the_disk_when_it_returns(store: Store, store_url: str) -> None:
+    await store.transact(lambda tx: tx.record("T0", NOW, "one"))
+    assert _audited(store_url) == ["one"]
+
+
+async def test_nothing_is_visible_to_others_before_the_batch_commits(store: Store, store_url: str) -> None:
+    seen: list[list[str]] = []
+
+    def look(tx: Transaction) -> None:
+        tx.record("T0", NOW, "second")
+        seen.append(_audited(store_url))
+
+    await _together(store, _record("first"), look)
+    assert seen == [[]]
+    assert _audited(store_url) == ["first", "second"]
+
+
+async def test_a_work_that_raises_is_rolled_back_alone(store: Store, store_url: str) -> None:
+    def fail(tx: Transaction) -> None:
+        tx.record("T0", NOW, "bad")
+        raise _OnPurposeError
+
+    answers = await _together(store, _record("before"), fail, _record("after"))
+    assert isinstance(answers[1], _OnPurposeError)
+    assert _audited(store_url) == ["before", "after"]
+
+
+async def test_a_full_disk_fails_the_work_with_a_reason_and_the_store_goes_on(
+    store: Store, store_url: str
+) -> None:
+    def limit(pages: str) -> None:
+        with store._engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    pages = await store.transact(lambda tx: tx._connection.execute(text("PRAGMA page_count")).scalar_one())
+    await asyncio.to_thread(limit, str(pages))
+    with pytest.raises(StoreError, match="full"):
+        await store.transact(lambda tx: tx.record("T0", NOW, "x" * 500_000))
+    await asyncio.to_thread(limit, "1000000")
+    await store.transact(lambda tx: tx.record("T0", NOW, "small"))
+    assert _audited(store_url) == ["small"]
+
+
+async def test_a_commit_that_fails_fails_every_waiter(store: Store, store_url: str) -> None:
+    def break_commit(tx: Transaction) -> None:
+        # A deferred constraint is checked by COMMIT, and by nothing before it.
+        tx._connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
+        reference = "REFERENCES parents DEFERRABLE INITIALLY DEFERRED"
+        tx._connection.execute(text(f"CREATE TABLE children (parent INTEGER {reference})"))
+        tx._connection.execute(text("INSERT INTO children VALUES (1)"))
+
+    answers = await _together(store, _record("one"), break_commit, _record("two"))
+    assert [type(answer) for answer in answers] == [StoreError] * 3
+    assert _audited(store_url) == []
+    await store.transact(lambda tx: tx.record("T0", NOW, "later"))
+    assert _audited(store_url) == ["later"]
+
+
+async def test_every_commit_is_synced_to_the_disk(store: Store) -> None:
+    def ask(tx: Transaction) -> tuple[object, object]:
+        ask_for = tx._connection.exec_driver_sql
+        return ask_for("PRAGMA synchronous").scalar(), ask_for("PRAGMA journal_mode").scalar()
+
+    full = 2
+    assert await store.transact(ask) == (full, "wal")
+
+
+async def test_a_second_store_on_the_same_file_is_refused_with_the_holder_and_a_way_out(
+    store: Store, store_url: str
+) -> None:
+    with pytest.raises(StoreLockedError, match=rf"process {os.getpid()}\): stop it first"):
+        Store.open(store_url)
+
+
+async def test_the_lock_of_a_killed_process_is_free(store_url: str) -> None:
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, store_url, stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"open\n"
+    with pytest.raises(StoreLockedError, match=f"process {holder.pid}"):
+        Store.open(store_url)
+    holder.send_signal(signal.SIGKILL)
+    await holder.wait()
+    await Store.open(store_url).close()
+
+
+async def test_close_finishes_what_waits_and_then_takes_nothing_more(store_url: str) -> None:
+    store = Store.open(store_url)
+    waiting = [asyncio.create_task(store.transact(_record(f"work {n}"))) for n in range(50)]
+    await asyncio.sleep(0)
+    await store.close()
+    await asyncio.gather(*waiting)
+    assert len(_audited(store_url)) == len(waiting)
+    with pytest.raises(StoreError, match="closed"):
+        await store.transact(_record("too late"))
+
+
+async def test_opening_again_changes_nothing_and_keeps_the_key(store_url: str) -> None:
+    first = Store.open(store_url)
+    await first.transact(lambda tx: tx.record("T0", NOW, "kept"))
+    await first.close()
+    second = Store.open(store_url)
+    await second.close()
+    assert first.key == second.key
+    assert _audited(store_url) == ["kept"]
+
+
+async def test_the_migrations_make_exactly_the_tables_that_are_declared(store: Store, store_url: str) -> None:
+    await store.close()
+    with sqlite_engine(Path(_file(store_url))).connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert found == []
+    reopened = Store.open(store_url)
+    await reopened.close()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "postgresql://host/db", "nonsense", "sqlite:///:memory:"])
+def test_a_url_that_names_no_file_is_refused_with_an_example(url: str) -> None:
+    with pytest.raises(StoreError, match=r"use sqlite:///relay\.db"):
+        Store.open(url)
+
+
+def test_a_folder_that_cannot_be_written_is_named() -> None:
+    with pytest.raises(StoreError, match="/proc/nowhere"):
+        Store.open("sqlite:////proc/nowhere/relay.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "relay.db").write_text("this is no database, and long enough to be told from one" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Store.open(f"sqlite:///{tmp_path}/relay.db")
+
+
+async def test_a_key_is_new_once_in_each_workspace(store: Store) -> None:
+    async def first_time(team_id: str) -> bool:
+        return await store.transact(lambda tx: tx.first_time(team_id, "key", NOW))
+
+    assert [await first_time("T1"), await first_time("T1"), await first_time("T2")] == [True, False, True]
+
+
+async def test_keys_of_the_past_are_forgotten(store: Store) -> None:
+    await store.transact(lambda tx: tx.first_time("T1", "key", NOW))
+    assert await store.transact(lambda tx: tx.forget_seen(NOW)) == 0
+    assert await store.transact(lambda tx: tx.forget_seen(NOW.replace(hour=13))) == 1

@@ -7,7 +7,7 @@ import re
 # <memory_files>, …). Typed by a person they must stay a person's words.
 _HARNESS_TAG = re.compile(
     r"<(?=\s*/?\s*(?:system(?:[-_][\w-]+)?|toolset-change|(?:memory|skill)_\w+"
-    r"|[a-z-]+[-_](?:reminder|notification|history|context|hook|alert|response|memory|skills?))\b)",
+    r"|[a-z-]+[-_](?:reminder|notification|history|context|hook|alert|response|memory|skills?))(?![\w-]))",
     re.IGNORECASE,
 )
 _LONGEST_NAME = 80

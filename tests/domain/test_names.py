@@ -1,0 +1,57 @@
+"""Ids and hashes."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.domain.canonical import canonical_json, input_hash
+from relay.domain.ids import new_id
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    ids = [new_id("msg", NOW + timedelta(milliseconds=number)) for number in range(100)]
+    assert ids == sorted(ids)
+
+
+def test_ids_of_one_moment_differ() -> None:
+    assert len({new_id("msg", NOW) for _ in range(10_000)}) == 10_000
+
+
+def test_an_id_says_what_it_names_and_is_a_version_seven_uuid() -> None:
+    prefix, _, digits = new_id("apr", NOW).partition("_")
+    assert (prefix, len(digits), digits[12]) == ("apr", 32, "7")
+    assert digits[16] in "89ab"
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_the_order_of_keys_means_nothing(value: dict[str, object]) -> None:
+    backwards = dict(reversed(value.items()))
+    assert canonical_json(value) == canonical_json(backwards)
+
+
+@given(JSON, JSON)
+def test_another_input_has_another_hash(one: object, other: object) -> None:
+    same = canonical_json(one) == canonical_json(other)
+    assert (input_hash(b"k", "Bash", one, ()) == input_hash(b"k", "Bash", other, ())) == same
+
+
+def test_the_hash_depends_on_the_tool_the_diffs_and_the_key() -> None:
+    hashes = {
+        input_hash(b"k", "Bash", {}, []),
+        input_hash(b"k", "Write", {}, []),
+        input_hash(b"k", "Bash", {}, [1]),
+        input_hash(b"other", "Bash", {}, []),
+    }
+    assert len(hashes) == 4
+
+
+def test_half_a_character_can_be_hashed() -> None:
+    assert len(input_hash(b"k", "Bash", {"command": "\ud800"}, ())) == 32

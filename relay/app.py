@@ -90,7 +90,7 @@ class App:
         client = AsyncWebClient(
             token=self.config.slack.bot_token.get_secret_value(),
             base_url=self.config.slack.api_url,
-            session=http.session,
+            session=http.slack,
             timeout=_SLACK_TIMEOUT,
             retry_handlers=[],  # the dispatcher retries: a retry in here could post a message twice
             logger=_silent_logger(),
@@ -115,6 +115,9 @@ class App:
             except SlackApiError as problem:
                 self.log.warning("place.unknown", channel=channel, reason=problem.response.get("error"))
                 continue
+            except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+                self.log.warning("place.unknown", channel=channel, reason=type(problem).__name__)
+                continue
             found = answer.get("channel") or {}
             if found.get("is_ext_shared"):
                 raise StartError(
@@ -130,6 +133,7 @@ class App:
 @dataclass(frozen=True)
 class _HttpClients:
     session: aiohttp.ClientSession
+    slack: aiohttp.ClientSession
     environments: httpx.AsyncClient
 
 
@@ -139,8 +143,15 @@ async def _http_clients() -> AsyncIterator[_HttpClients]:
     async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
         transport = AiohttpTransport(client=session)
         limits = httpx.Timeout(30.0, connect=5.0)
-        async with httpx.AsyncClient(transport=transport, timeout=limits) as environments:
-            yield _HttpClients(session, environments)
+        # Slack's client sets no limit on a session that it is given: the session has to bring one.
+        slack = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=False,
+            trust_env=True,
+            timeout=aiohttp.ClientTimeout(total=_SLACK_TIMEOUT),
+        )
+        async with slack, httpx.AsyncClient(transport=transport, timeout=limits) as environments:
+            yield _HttpClients(session, slack, environments)
 
 
 async def _workspace(client: AsyncWebClient) -> Workspace:
@@ -180,8 +191,10 @@ class _Parts:
         self._log = log
         self.port = 0
         directory = Directory(http.environments, log.warning)
-        tell = Tell(client, http.environments, log)
-        environment_sender = EnvironmentSender(http.environments, directory, config.environments, utc_now)
+        tell = self._tell = Tell(client, http.environments, log)
+        environment_sender = EnvironmentSender(
+            http.environments, directory, config.environments, utc_now, self._listening
+        )
         doors = Doors(environment_sender.send, self._answer, SlackSender(client, store, tell).send)
         self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
         self._listeners = self._make_listeners(directory, http.session, workspace)
@@ -227,6 +240,12 @@ class _Parts:
             for runtime in places
         }
 
+    async def _listening(self, delivery: Delivery, connection_id: str) -> None:
+        body = delivery.body
+        runtime = Runtime(delivery.environment, body["agent_id"], body["conversation_id"])
+        if listener := self._listeners.get(runtime):
+            await listener.ready(connection_id)
+
     async def _answer(self, delivery: Delivery) -> Outcome:
         """Give a decision over the sockets of the runtime it is for."""
         body = delivery.body
@@ -248,7 +267,8 @@ class _Parts:
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Start what takes out before what takes in; the stack stops them the other way round."""
         self._store.on_due = self._dispatcher.wake
-        stack.push_async_callback(self._dispatcher.finish, _STOP_WITHIN * 0.6)
+        stack.push_async_callback(self._tell.finish, _STOP_WITHIN * 0.1)
+        stack.push_async_callback(self._dispatcher.finish, _STOP_WITHIN * 0.5)
         for run in (self._dispatcher.run, self._tick, *(one.run for one in self._listeners.values())):
             running = asyncio.create_task(run())
             self._running.append(running)
@@ -278,10 +298,8 @@ class _Parts:
             ) from problem
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> int:
-        secret = self._config.slack.signing_secret
-        # In Socket Mode nobody else than Slack's socket may bring anything.
-        over_http = self.socket_mode is None and secret is not None
-        slack = SlackRoute(self._bolt, secret.get_secret_value()) if over_http and secret else None
+        secret = self._config.slack.signing_secret if self.socket_mode is None else None
+        slack = SlackRoute(self._bolt, secret.get_secret_value()) if secret else None
         app = web_app(self._readiness, slack)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_WITHIN * 0.2)
         await runner.setup()

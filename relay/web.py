@@ -85,5 +85,5 @@ def _is_signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, s
     timestamp, signature = headers.get("X-Slack-Request-Timestamp"), headers.get("X-Slack-Signature")
     try:
         return verifier.is_valid(body, timestamp, signature)
-    except (ValueError, TypeError):  # no number, no ASCII, no UTF-8: nothing Slack ever signed
+    except (ValueError, TypeError, OverflowError):  # no number, no ASCII, no UTF-8: nothing Slack ever signed
         return False

@@ -180,6 +180,15 @@ def is_old(latest: Approval, epoch: str, event_seq: int) -> bool:
     return latest.epoch == epoch and 0 < event_seq <= latest.event_seq
 
 
+def is_over(latest: Approval, input_hash: str, epoch: str) -> bool:
+    """Return whether a list of pending requests that names this one was made before it ended.
+
+    The environment's direct answer to us has no position, and may overtake such a list. What is
+    asked anew within the same pair of sockets is asked by a frame of its own.
+    """
+    return not latest.open and latest.epoch == epoch and latest.input_hash == input_hash
+
+
 def is_of_an_earlier_call(latest: Approval, epoch: str, event_seq: int) -> bool:
     """Return whether a sign is of an earlier call with the same id: this one was asked after it."""
     return latest.open and latest.gone_at is None and is_old(latest, epoch, event_seq)

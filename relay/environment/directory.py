@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -71,9 +72,7 @@ class Directory:
         if entry is not None and entry.connection_id is not None:
             return entry.connection_id
         async with self._locks.setdefault(environment.name, asyncio.Lock()):
-            entry = self._entries.setdefault(
-                environment.name, _Entry(environment.connection_id, environment.device_id)
-            )
+            entry = self._entries.setdefault(environment.name, _Entry(device_id=environment.device_id))
             if entry.connection_id is None:
                 entry.connection_id = await self._resolve(environment, entry)
             return entry.connection_id
@@ -87,12 +86,17 @@ class Directory:
     async def _resolve(self, environment: Environment, entry: _Entry) -> str:
         if entry.device_id is None:
             return await self._by_list(environment, entry)
-        found = await self._get(environment, f"/v1/environments/{entry.device_id}")
+        found = await self._get(environment, f"/v1/environments/{quote(entry.device_id, safe='')}")
         return self._usable(environment, entry, _connection(found))
 
     async def _by_list(self, environment: Environment, entry: _Entry) -> str:
         """Find the device behind a configured connection or name, so that a rotation can be followed."""
-        found = await self._get(environment, "/v1/environments?onlineOnly=true")
+        try:
+            found = await self._get(environment, "/v1/environments?onlineOnly=true")
+        except EnvironmentAwayError:
+            if environment.connection_id is None:
+                raise
+            found = {}
         for raw in found.get("connections") or []:
             connection = _connection(raw)
             wanted = {environment.connection_id, environment.device_name} - {None}
@@ -129,7 +133,7 @@ class Directory:
             raise EnvironmentAwayError(f"the environments API answered {answer.status_code}")
         try:
             found = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise EnvironmentAwayError("the environments API answered with no JSON object")

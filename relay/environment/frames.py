@@ -5,10 +5,11 @@ Frames: the status sockets. Unknown fields are kept out of the way, unknown type
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class _Body(BaseModel):
@@ -92,6 +93,12 @@ def answer(body: bytes) -> MessagesAnswer | None:
 class _Frame(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, raw: Any) -> Any:
+        # JavaScript writes null for what is not there; a question must not be lost over that.
+        return {name: one for name, one in raw.items() if one is not None} if isinstance(raw, dict) else raw
+
 
 class RuntimeOfFrame(_Frame):
     """Which conversation of which agent a frame speaks of."""
@@ -105,7 +112,8 @@ class Frame(_Frame):
 
     type: str
     seq: int | None = None
-    event_seq: int = 0
+    event_seq: int = Field(default=0, lt=2**63)  # what the store holds
+    emitted_at: str = ""
     idempotency_key: str | None = None
     request_id: str | None = None
     runtime: RuntimeOfFrame = RuntimeOfFrame()
@@ -226,7 +234,9 @@ def parse(text: str) -> Frame:
     """Return the frame in `text`; of a type unknown here, what every frame carries. Raises FrameError."""
     try:
         raw = json.loads(text)
-    except ValueError as problem:
+        if _HALF_ESCAPE.search(text):
+            raw = json.loads(whole(json.dumps(raw, ensure_ascii=False), escape="\\\\u"))
+    except (ValueError, RecursionError) as problem:
         raise FrameError(f"no JSON: {problem}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("type"), str):
         raise FrameError("no JSON object with a type")
@@ -236,6 +246,18 @@ def parse(text: str) -> Frame:
         seq = raw.get("seq")
         where = ".".join(str(step) for step in problem.errors(include_input=False)[0]["loc"])
         raise FrameError(f"{raw['type']}: wrong at {where}", seq if isinstance(seq, int) else None) from None
+
+
+_HALF_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def whole(text: str, *, escape: str = "\\u") -> str:
+    """Return `text` with every half of a character written out: nothing can store or send a half.
+
+    JavaScript leaves one wherever it cuts a text in the middle of an emoji.
+    """
+    return _HALVES.sub(lambda half: f"{escape}{ord(half[0]):04x}", text)
 
 
 def _words(content: Any) -> str:
@@ -258,7 +280,7 @@ def error_words(error: Any) -> str:
         if inner is None:
             break
         error = inner
-    return str(error).strip() or "no reason was given"
+    return (whole(str(error)).strip() if error else "") or "no reason was given"
 
 
 def _unwrapped(error: Any) -> Any:
@@ -268,7 +290,7 @@ def _unwrapped(error: Any) -> Any:
         return None
     try:
         return json.loads(error[error.index("{") :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -31,6 +31,7 @@ _DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and dea
 _HOLD = 0.05
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _ANSWER_WITHIN = 10.0
+_OPEN_WITHIN = 5.0
 _CHANNELS = ("control", "stream")
 
 
@@ -70,6 +71,7 @@ class Listener:
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         new_id: Callable[[], str],
+        ping_every: float = _PING_EVERY,
     ) -> None:
         self._environment = environment
         self._runtime = runtime
@@ -80,7 +82,11 @@ class Listener:
         self._clock = clock
         self._chance = chance
         self._new_id = new_id
+        self.ping_every = ping_every
         self._pair: _Pair | None = None
+        self._open_on = ""
+        self._turned = asyncio.Condition()
+        self._hurry = asyncio.Event()
         self.presence = Presence(up=False)
 
     async def run(self) -> None:
@@ -91,7 +97,28 @@ class Listener:
             failures = 1 if was_up else failures + 1
             await self._tell(up=False, reason=reason)
             wait = min(_SHORTEST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT / 1.2)
-            await asyncio.sleep(wait * (0.8 + 0.4 * self._chance()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait * (0.8 + 0.4 * self._chance())):
+                    await self._hurry.wait()
+            self._hurry.clear()
+
+    async def ready(self, connection_id: str) -> None:
+        """Return when the sockets of a connection are open, or after a while without.
+
+        What is sent there before has its answer told to nobody: an environment that is back is
+        found by whoever looks first, sender or listener.
+        """
+        if self._open_on == connection_id:
+            return
+        self._hurry.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OPEN_WITHIN), self._turned:
+                await self._turned.wait_for(lambda: self._open_on == connection_id)
+
+    async def _turn(self, open_on: str) -> None:
+        async with self._turned:
+            self._open_on = open_on
+            self._turned.notify_all()
 
     async def _one_pair(self) -> tuple[str, bool]:
         """Open a pair and listen until it ends; return why it ended, and whether it ever opened."""
@@ -101,8 +128,9 @@ class Listener:
             connection_id = await self._directory.connection_id(self._environment)
             async with self._open(connection_id) as sockets:
                 was_up = True
-                await self._tell(up=True, reason="")
                 self._pair = _Pair(self, sockets)
+                await self._turn(connection_id)
+                await self._tell(up=True, reason="")
                 await self._pair.listen()
         except (EnvironmentAwayError, LookupRefusedError, _SocketsLostError) as problem:
             reason = str(problem)
@@ -113,6 +141,7 @@ class Listener:
         except StoreError as problem:
             reason = f"the store took no frames: {problem}"
         self._pair = None
+        await self._turn("")
         if connection_id:
             self._directory.gone(self._environment, connection_id)
         return reason, was_up
@@ -213,10 +242,14 @@ class _Pair:
             async with asyncio.TaskGroup() as group:
                 for socket in self._sockets.values():
                     group.create_task(self._read(socket))
-                    group.create_task(_ping(socket))
+                    group.create_task(_ping(socket, self._listener.ping_every))
                 group.create_task(self._handle_all())
         except* (_SocketsLostError, StoreError, aiohttp.ClientError, ConnectionError) as several:
             raise several.exceptions[0] from None
+        finally:
+            for answer in self._asked.values():
+                if not answer.done():
+                    answer.set_exception(ConnectionResetError("the sockets ended before the answer came"))
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -249,9 +282,18 @@ class _Pair:
             return
         if isinstance(frame, frames.InputAccepted):
             self._answered(frame)
+        if self._sequencer.starts_again(frame):
+            await self._begin_again()
         await self._take_in(self._sequencer.take(frame))
         if frame.seq is not None:
             await _send(received.socket, frames.ack(frame.seq))
+
+    async def _begin_again(self) -> None:
+        """Follow a device that started again behind open sockets: it lost what it asked, in silence."""
+        await self._take_in(self._sequencer.restart())
+        self._epoch = self._listener.new_epoch()
+        self._turns = Turns()
+        await _send(self._sockets["control"], self._listener.greeting())
 
     async def ask(self, request_id: str, frame: dict[str, Any]) -> frames.InputAccepted:
         """Send an input and return the device's answer to it."""
@@ -273,9 +315,9 @@ class _Pair:
         await self._listener.deliver(self._epoch, items)
 
 
-async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:
+async def _ping(socket: aiohttp.ClientWebSocketResponse, every: float) -> None:
     while True:
-        await asyncio.sleep(_PING_EVERY)
+        await asyncio.sleep(every)
         await _send(socket, frames.PING)
 
 

@@ -1,9 +1,10 @@
 """Takes messages and decisions to the environment, over the endpoint the relay exists for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from urllib.parse import quote
 
+import aiohttp
 import httpx
 
 from relay.config import Environment
@@ -46,11 +47,13 @@ class EnvironmentSender:
         directory: Directory,
         environments: Mapping[str, Environment],
         clock: Callable[[], datetime],
+        listening: Callable[[Delivery, str], Awaitable[None]],
     ) -> None:
         self._client = client
         self._directory = directory
         self._environments = environments
         self._clock = clock
+        self._listening = listening
         self._headers: dict[str, dict[str, str]] = {
             name: {
                 "Authorization": f"Bearer {one.api_key.get_secret_value()}",
@@ -83,14 +86,23 @@ class EnvironmentSender:
         if connection_id == unless:
             self._directory.gone(environment, connection_id)
             return Retry("the environment's connection is gone", away=True), connection_id
+        await self._listening(delivery, connection_id)
         return await self._post(environment, connection_id, body_of(delivery).wire()), connection_id
 
     async def _post(self, environment: Environment, connection_id: str, body: bytes) -> Outcome:
         url = f"{environment.base_url}/v1/environments/{quote(connection_id, safe='')}/messages"
         try:
             answer = await self._client.post(url, content=body, headers=self._headers[environment.name])
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
-            return Retry(f"the environments API cannot be reached ({type(problem).__name__})")
         except httpx.HTTPError as problem:
+            if _never_left(problem):
+                return Retry(f"the environments API cannot be reached ({type(problem).__name__})")
             return Retry(f"the environment's answer never came ({type(problem).__name__})", uncertain=True)
         return meaning(answer.status_code, answer.content, answer.headers.get("Retry-After"), self._clock())
+
+
+def _never_left(problem: httpx.HTTPError) -> bool:
+    """Whether nothing can have arrived: there was no connection to send it on."""
+    if isinstance(problem, httpx.ConnectTimeout):
+        # The transport calls a connection that was cut after the request by the same name.
+        return isinstance(problem.__cause__, aiohttp.ConnectionTimeoutError)
+    return isinstance(problem, (httpx.ConnectError, httpx.PoolTimeout))

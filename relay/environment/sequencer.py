@@ -19,6 +19,7 @@ class Sequencer:
     def __init__(self) -> None:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._last = 0
+        self._newest = Frame(type="")
         self._early: list[tuple[int, int, Frame]] = []
         self._count = 0
 
@@ -27,12 +28,25 @@ class Sequencer:
         """Whether a frame waits for one before it."""
         return bool(self._early)
 
+    def starts_again(self, frame: Frame) -> bool:
+        """Whether `frame` is of a device that counts anew: behind in its number, ahead in time."""
+        newest = self._newest
+        return 0 < frame.event_seq < newest.event_seq and frame.emitted_at > newest.emitted_at > ""
+
+    def restart(self) -> list[Frame]:
+        """Count anew, and return what waited; a duplicate of what came before stays one."""
+        waited = self.release()
+        self._last, self._newest = 0, Frame(type="")
+        return waited
+
     def take(self, frame: Frame) -> list[Frame]:
         """Return what may be handled now that `frame` is here; nothing for a duplicate."""
         if self._is_duplicate(frame):
             return []
         if frame.event_seq <= 0:
             return [frame]
+        if frame.event_seq > self._newest.event_seq:
+            self._newest = frame
         self._count += 1
         heapq.heappush(self._early, (frame.event_seq, self._count, frame))
         if self._last == 0 or frame.event_seq > self._last + _FURTHEST:

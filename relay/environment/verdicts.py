@@ -1,13 +1,14 @@
 """What an HTTP answer of the environment means: the one place that says retry or final."""
 
 import json
+import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 from relay.domain.deliveries import Delivered, Outcome, Refused, Retry
-from relay.environment.frames import answer
+from relay.environment.frames import answer, whole
 
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE})
 _FINAL = frozenset(
@@ -53,12 +54,13 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
     if not retry_after:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:
         moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
 
@@ -67,10 +69,10 @@ def _quote(body: bytes) -> str:
     """Return the reason in an error body: the API names it in any of four fields."""
     try:
         raw: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "no reason given"
     if isinstance(raw, dict):
         for name in ("message", "error", "errorCode", "detail"):
             if raw.get(name):
-                return str(raw[name])[:_LONGEST_QUOTE]
+                return whole(str(raw[name]))[:_LONGEST_QUOTE]
     return "no reason given"

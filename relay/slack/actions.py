@@ -1,5 +1,6 @@
 """Presses of buttons: parse, one use case. Every press is answered, on the card or in private."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,8 @@ from relay.store import StoreError
 from relay.use_cases.record_decision import Click, record_decision
 from relay.use_cases.retry_delivery import RetryClick, record_retry
 from relay.use_cases.whisper import Listener
+
+_TRIGGER_LIVES = 3.0
 
 
 class Actions:
@@ -90,15 +93,20 @@ class Actions:
         if click is None or value is None:
             await self._tell_privately(click, sentences.MALFORMED_BUTTON)
             return
-        approval = await self._door.store.transact(lambda tx: tx.approvals.get(value.approval_id))
-        if approval is None or approval.team_id != self._door.workspace.team_id:
-            await self._tell_privately(click, sentences.MALFORMED_BUTTON)
-            return
+        # Slack waits for the acknowledgement, not for its own answer to another call.
+        self._tell.soon(self._show(click, value))
+
+    async def _show(self, click: BlockActions, value: ButtonValue) -> None:
         try:
-            await self._door.client.views_open(trigger_id=click.trigger_id, view=cards.details(approval))
-        except (SlackClientError, aiohttp.ClientError, TimeoutError) as problem:
+            approval = await self._door.store.transact(lambda tx: tx.approvals.get(value.approval_id))
+            if approval is None or approval.team_id != self._door.workspace.team_id:
+                await self._tell_privately(click, sentences.UNKNOWN_CARD)
+                return
+            async with asyncio.timeout(_TRIGGER_LIVES):
+                await self._door.client.views_open(trigger_id=click.trigger_id, view=cards.details(approval))
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, StoreError) as problem:
             self._door.log.warning(
-                "details.not_opened", approval_id=approval.id, reason=type(problem).__name__
+                "details.not_opened", approval_id=value.approval_id, reason=type(problem).__name__
             )
             await self._tell_privately(click, sentences.DETAILS_FAILED)
 

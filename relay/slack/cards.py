@@ -14,25 +14,36 @@ from typing import Any
 from relay.domain.approvals import Approval, State
 from relay.domain.canonical import canonical_json
 from relay.domain.text import clamp
-from relay.slack.mrkdwn import escape, moment
+from relay.slack.mrkdwn import escape, escaped, moment
 from relay.slack.sentences import decided_by
 from relay.store.messages import Message
 
 REPLY_LIMIT = 11_000  # of a markdown block's 12,000, and of about 13,000 over a message's blocks
+_LONGEST_TEXT = 40_000
 _ARGUMENT_LIMIT = 2_500
-_ARGUMENTS_LIMIT = 6_000
-_WORDS_LIMIT = 1_200
+_ARGUMENTS_LIMIT = 5_000
+_REST_LIMIT = 2_500
+_WORDS_LIMIT = 1_000
 _QUOTE_LIMIT = 2_800
+_NOTE_LIMIT = 600
+_NAME_LIMIT = 100
 _MOST_ARGUMENTS = 12
 _SMALLEST = 200
+_SMALLEST_LINE = 40
+_MODAL_PIECE = 2_900
+_MODAL_BLOCKS = 98  # of a modal's 100, with the first and the last line
+_MODAL_LIMIT = 200_000
 
 Blocks = list[dict[str, Any]]
 
-# Characters that are not seen but change what is: controls, and the marks that turn text around.
+# Characters that are not seen but change what is: controls, fillers, tags, and the marks that turn
+# text around. A line break and a tab are seen.
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff"
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_PING = re.compile(r"<(?=[!@#])")
+_PING = re.compile(r"<(?=!(?:channel|here|everyone|group|subteam|date)|@[A-Z]|#[A-Z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,11 @@ class Post:
 
 def visible(text: str) -> str:
     """Return `text` with every character that hides or reorders others written out."""
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _UNSEEN.sub(lambda found: _written_out(ord(found.group())), text)
+
+
+def _written_out(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def card(approval: Approval, *, scale: float = 1.0) -> Post:
@@ -59,10 +74,7 @@ def card(approval: Approval, *, scale: float = 1.0) -> Post:
     if words:
         blocks.append(_context("*In the agent's own words, unchecked:*"))
         blocks.append(_rich("rich_text_quote", clamp(words, int(_WORDS_LIMIT * scale) + _SMALLEST)[0]))
-    if left_out:
-        blocks.append(
-            _context(f":scissors: {left_out:,} characters are left out above; *Details* shows everything.")
-        )
+    blocks.extend(_not_shown(approval, left_out))
     blocks.extend(_ending(approval))
     return Post(
         f"{escape(tool)}: {_headline(approval)}",
@@ -91,8 +103,17 @@ def _who(approval: Approval) -> str:
     asked = approval.asked
     people = ", ".join(f"<@{user_id}>" for user_id in approval.requesters[:10])
     by = f"Asked for by {people}" if people else "Asked for outside Slack"
-    where = f"environment *{escape(asked.environment)}* · agent `{escape(asked.agent_id)[:80]}`"
-    return f"{by} · {where} · conversation `{escape(asked.conversation_id)[:80]}`"
+    where = f"environment *{escaped(asked.environment, 80)}* · agent `{escaped(asked.agent_id, 80)}`"
+    return f"{by} · {where} · conversation `{escaped(asked.conversation_id, 80)}`"
+
+
+def _not_shown(approval: Approval, left_out: int) -> Iterator[dict[str, Any]]:
+    pending = approval.state is State.PENDING
+    if left_out:
+        more = "; *Details* shows everything" if pending else ""
+        yield _context(f":scissors: {left_out:,} characters are left out above{more}.")
+    if approval.asked.diffs and pending:
+        yield _context(":mag: *Details* shows the changes to files as a diff.")
 
 
 def _split_words(approval: Approval) -> tuple[dict[str, Any], str]:
@@ -112,27 +133,52 @@ def _agents_words(approval: Approval) -> str:
 
 def _arguments(approval: Approval, scale: float) -> tuple[list[dict[str, Any]], int]:
     """Return every argument under its name, and how many characters had to be left out."""
-    arguments = _split_words(approval)[0]
-    names = list(arguments)
-    if len(names) > _MOST_ARGUMENTS:
-        rest = {name: arguments.pop(name) for name in names[_MOST_ARGUMENTS - 1 :]}
-        arguments[f"{len(rest)} more arguments"] = rest
+    arguments = list(_split_words(approval)[0].items())
+    boxes = _MOST_ARGUMENTS if len(arguments) <= _MOST_ARGUMENTS else _MOST_ARGUMENTS - 1
+    rest, missing = _in_lines(arguments[boxes:], int(_REST_LIMIT * scale))
     elements: list[dict[str, Any]] = []
-    room = int(_ARGUMENTS_LIMIT * scale)
-    missing = 0
-    for name, value in arguments.items():
+    room = int(_ARGUMENTS_LIMIT * scale) - len(rest)
+    for name, value in arguments[:boxes]:
         limit = max(_SMALLEST, min(int(_ARGUMENT_LIMIT * scale), room))
         text, left_out = clamp(visible(_written(value)), limit)
         room -= len(text)
         missing += left_out
-        elements += [_line(clamp(visible(str(name)), 100)[0] or '""'), _preformatted(text)]
+        elements += [_line(_named(name, _NAME_LIMIT)), _preformatted(text)]
+    if rest:
+        elements += [_line(f"{len(arguments) - boxes:,} more arguments"), _preformatted(rest)]
     return elements or [_line("without arguments")], missing
+
+
+def _in_lines(arguments: list[tuple[str, Any]], room: int) -> tuple[str, int]:
+    """Return arguments as a line each, names before values, and how many characters that leaves out."""
+    each = max(_SMALLEST_LINE, room // max(len(arguments), 1))
+    lines: list[str] = []
+    missing = 0
+    for name, value in arguments:
+        whole = f"{_named(name, each - 4)} = {visible(json.dumps(value, ensure_ascii=False))}"
+        if sum(map(len, lines)) > room:
+            missing += len(whole)
+            continue
+        lines.append(whole if len(whole) < each else whole[: each - 2] + "…")
+        missing += max(0, len(whole) - len(lines[-1]))
+    hidden = len(arguments) - len(lines)
+    return "\n".join([*lines, f"… and {hidden:,} more"] if hidden else lines), missing
+
+
+def _named(name: str, limit: int) -> str:
+    shown = visible(name).replace("\n", "\\n").replace("\t", "\\t") or '""'
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def _written(value: Any) -> str:
     if isinstance(value, str) and value.strip():
         return value
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    close = json.dumps(value, ensure_ascii=False)
+    try:
+        spread = json.dumps(value, ensure_ascii=False, indent=2)
+    except RecursionError:  # deeper than anybody could read anyway
+        return close
+    return spread if len(spread) <= 4 * len(close) else close
 
 
 def _ending(approval: Approval) -> Iterator[dict[str, Any]]:
@@ -153,14 +199,14 @@ def _outcome(approval: Approval) -> str:
     who = decided_by(approval)
     who = who[:1].upper() + who[1:]
     mark = ":white_check_mark:" if decision and decision.approve else ":no_entry:"
-    reason = f"\n_{escape(decision.in_words[:1000])}_" if decision and decision.in_words else ""
+    reason = f"\n_{escaped(decision.in_words, _NOTE_LIMIT)}_" if decision and decision.in_words else ""
     return {
         State.PENDING: "",
         State.DECIDED: f"{mark} {who}. {_under_way(approval)}{reason}",
         State.DELIVERED: f"{mark} {who}. Delivered.{reason}",
-        State.FAILED: f":warning: {who}, but *not delivered*: {escape(approval.note[:1000])}{reason}",
+        State.FAILED: f":warning: {who}, but *not delivered*: {escaped(approval.note, _NOTE_LIMIT)}{reason}",
         State.WITHDRAWN: f":heavy_minus_sign: {_withdrawn(approval, who)}",
-        State.SUPERSEDED: ":heavy_minus_sign: The agent asks anew, on another card. This one decides nothing.",
+        State.SUPERSEDED: f":heavy_minus_sign: {_superseded(approval, who)}",
         State.DECIDED_ELSEWHERE: f":heavy_minus_sign: {_elsewhere(approval, who)}",
         State.UNCONFIRMED: f":grey_question: {who}. It was sent, and the agent asks no longer, but nothing shows that it was this answer that arrived.{reason}",
     }[approval.state]
@@ -169,13 +215,19 @@ def _outcome(approval: Approval) -> str:
 def _under_way(approval: Approval) -> str:
     if not approval.note:
         return "Delivering…"
-    return f"*Not delivered yet:* {escape(approval.note[:500])}. It will be sent when that is over."
+    return f"*Not delivered yet:* {escaped(approval.note, _NOTE_LIMIT)}. I keep trying."
 
 
 def _withdrawn(approval: Approval, who: str) -> str:
     if approval.decision is None:
         return "The agent asks no longer; nothing was decided here."
     return f"{who}, but the agent had stopped asking; *not delivered*."
+
+
+def _superseded(approval: Approval, who: str) -> str:
+    if approval.decision is None:
+        return "The agent asks anew, on another card; nothing was decided here."
+    return f"{who}. Then the agent asked anew, on another card; this one decides nothing more."
 
 
 def _elsewhere(approval: Approval, who: str) -> str:
@@ -197,21 +249,31 @@ def _value(approval: Approval) -> str:
 def details(approval: Approval) -> dict[str, Any]:
     """Return a modal with the whole input, as far as a modal can hold one."""
     asked = approval.asked
-    whole = visible(json.dumps(dict(asked.tool_input), ensure_ascii=False, indent=2))
-    if asked.diffs:
-        whole += "\n\ndiffs:\n" + visible(json.dumps(list(asked.diffs), ensure_ascii=False, indent=2))
-    pieces = [whole[start : start + 2_900] for start in range(0, min(len(whole), 200_000), 2_900)]
-    blocks: Blocks = [_context(f"*{escape(visible(asked.tool_name))[:200]}* · {len(whole):,} characters")]
-    blocks += [{"type": "rich_text", "elements": [_preformatted(piece)]} for piece in pieces]
-    if len(whole) > 200_000:
-        blocks.append(_context(f"The last {len(whole) - 200_000:,} characters do not fit into Slack."))
-    title = {"type": "plain_text", "text": "What is asked"}
+    parts = [(_named(name, _NAME_LIMIT), _written(value)) for name, value in asked.tool_input.items()]
+    parts += [("diffs", _written(list(asked.diffs)))] if asked.diffs else []
+    boxes = [box for name, text in parts for box in _boxes(name, visible(text))]
+    if len(boxes) > _MODAL_BLOCKS:  # many arguments: one after the other, with no box of its own for each
+        close = json.dumps(dict(asked.tool_input), ensure_ascii=False)
+        boxes = list(_boxes("all arguments", visible(close)))
+    length = sum(len(text) for _, text in parts)
+    blocks: Blocks = [_context(f"*{escaped(visible(asked.tool_name), 200)}* · {length:,} characters")]
+    room = _MODAL_LIMIT // _MODAL_PIECE
+    blocks += boxes[:room] or [_context("without arguments")]
+    if len(boxes) > room:
+        blocks.append(_context("The rest does not fit into Slack."))
     return {
         "type": "modal",
-        "title": title,
+        "title": {"type": "plain_text", "text": "What is asked"},
         "close": {"type": "plain_text", "text": "Close"},
         "blocks": blocks,
     }
+
+
+def _boxes(name: str, text: str) -> Iterator[dict[str, Any]]:
+    for start in range(0, max(len(text), 1), _MODAL_PIECE):
+        heading = [] if start else [_line(name)]
+        piece = _preformatted(text[start : start + _MODAL_PIECE])
+        yield {"type": "rich_text", "elements": [*heading, piece]}
 
 
 def root(message: Message) -> Post:
@@ -236,9 +298,9 @@ def status(message: Message) -> Post:
     sentence = {
         "queued": ":hourglass_flowing_sand: Being sent.",
         "away": f":zzz: *{escape(message.environment)}* has been offline since {away}. Your message waits and is sent when it is back.",
-        "retrying": f":hourglass_flowing_sand: Not delivered yet{': ' + escape(message.note[:500]) if message.note else ''}. I keep trying.",
+        "retrying": f":hourglass_flowing_sand: Not delivered yet{': ' + escaped(message.note, _NOTE_LIMIT) if message.note else ''}. I keep trying.",
         "delivered": f":white_check_mark: Delivered to *{escape(message.environment)}* at {away}.",
-        "failed": f":warning: *Not delivered*: {escape(message.note[:1000])}",
+        "failed": f":warning: *Not delivered*: {escaped(message.note, _NOTE_LIMIT)}",
     }[message.state]
     blocks: Blocks = [_section(sentence)]
     if message.state == "failed":
@@ -249,12 +311,24 @@ def status(message: Message) -> Post:
 def reply(text: str) -> Post:
     """Return the agent's words as Slack renders Markdown; they can ping nobody."""
     harmless = _PING.sub("&lt;", text)
+    if len(harmless) > REPLY_LIMIT:  # too many to spell them out: one character for one
+        harmless = _PING.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", text)
     return Post(escape(text[:500]), [{"type": "markdown", "text": harmless}])
 
 
 def literal(text: str) -> str:
     """Return words as a message without blocks carries them."""
-    return escape(text) or "…"
+    whole = escape(text) or "…"
+    return whole if len(whole) <= _LONGEST_TEXT else text.translate(_LOOKALIKES)
+
+
+_LOOKALIKES = str.maketrans(
+    {
+        "&": "\N{FULLWIDTH AMPERSAND}",
+        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+        ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+    }
+)
 
 
 def plain(text: str) -> Post:

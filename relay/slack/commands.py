@@ -14,7 +14,6 @@ from relay.slack.wire import SlashCommand, read_command
 from relay.store import StoreError
 from relay.use_cases.forward_user_message import Forwarded, Said, forward_user_message
 
-
 # What Slack says instead of a name where there is none to tell.
 _NO_NAMES = frozenset({"directmessage", "privategroup"})
 

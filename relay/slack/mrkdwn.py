@@ -16,19 +16,15 @@ def unescape(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def quote(text: str, limit: int) -> str:
-    """Return `text` as a quotation of at most `limit` characters, escaped, cut with an ellipsis."""
-    lines: list[str] = []
-    room = limit
-    for line in text.strip().splitlines() or [""]:
-        piece = escape(line)
-        if len(piece) + 6 > room:
-            cut = "".join(escape(character) for character in line[: max(room - 6, 0) // 5])
-            lines.append(f"> {cut}…")
-            break
-        lines.append(f"> {piece}")
-        room -= len(piece) + 3
-    return "\n".join(lines)
+def escaped(text: str, limit: int) -> str:
+    """Return `text` escaped, and cut with an ellipsis to at most `limit` characters."""
+    whole = escape(text)
+    if len(whole) <= limit:
+        return whole
+    cut = whole[: limit - 1]
+    opened = cut.rfind("&")
+    whole_entities = opened < 0 or ";" in cut[opened:]
+    return (cut if whole_entities else cut[:opened]) + "…"
 
 
 def moment(when: datetime) -> str:

@@ -13,7 +13,7 @@ from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
 from relay.slack import cards, sentences
 from relay.slack.cards import Post
 from relay.slack.tell import Tell
-from relay.slack.verdicts import meaning, too_large
+from relay.slack.verdicts import code, meaning, too_large
 from relay.store import Store
 from relay.store.approvals import Copy
 from relay.store.messages import Message
@@ -54,14 +54,23 @@ class SlackSender:
     async def _status(self, delivery: Delivery) -> Outcome:
         message = await self._message(delivery)
         post = cards.status(message)
-        if message.thread_ts is None:
+        if message.place == "private" or message.thread_ts is None:
             return await self._privately(message, post)
-        if message.status_ts is not None:
-            await self._client.chat_update(
-                channel=message.channel_id, ts=message.status_ts, text=post.text, blocks=post.blocks
-            )
+        if message.status_ts is not None and await self._rewritten(message, message.status_ts, post):
             return Delivered({"channel": message.channel_id, "ts": message.status_ts})
         return await self._post(delivery, message.channel_id, post, thread_ts=message.thread_ts)
+
+    async def _rewritten(self, message: Message, ts: str, post: Post) -> bool:
+        """Rewrite a message that is there; return False when somebody deleted it."""
+        try:
+            await self._client.chat_update(
+                channel=message.channel_id, ts=ts, text=post.text, blocks=post.blocks
+            )
+        except SlackClientError as problem:
+            if code(problem) != "message_not_found":
+                raise
+            return False
+        return True
 
     async def _reply(self, delivery: Delivery) -> Outcome:
         message = await self._message(delivery)

@@ -5,8 +5,10 @@ from typing import Any
 
 from relay.domain.approvals import Approval, State
 from relay.domain.policy import Reason
-from relay.slack.mrkdwn import escape, moment
+from relay.slack.mrkdwn import escape, escaped, moment
 from relay.use_cases.whisper import Sentence
+
+_NOTE_LIMIT = 600
 
 _WHY_NOT = {
     Reason.GUEST: "guests cannot do that here",
@@ -21,7 +23,10 @@ STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs r
 UNKNOWN_ACTION = "That button is not one I know; it may be from another version of me. Nothing was done."
 MALFORMED_BUTTON = "I cannot tell what that button was for, so nothing was decided. If its card is still open, use its own buttons."
 MALFORMED_COMMAND = "Slack did not tell me who typed that or where, so nothing was sent. Try again."
-DETAILS_FAILED = "I could not open the details: Slack gave me too little time. Press *Details* again."
+DETAILS_FAILED = "I could not open the details: Slack did not let me, or not in time. Press *Details* again."
+UNKNOWN_CARD = (
+    "I do not know the request behind that card; it may be another installation's. Nothing was decided."
+)
 DEFECT = "Something inside relay went wrong. Nothing is lost that I told you I had; please try again."
 WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
 
@@ -29,7 +34,7 @@ WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
 def help_text(command: str, environment: str) -> str:
     """Return what `/letta help` says."""
     return (
-        f"*{command} <message>* sends your message to the agent in *{escape(environment)}*; the answer comes in a thread.\n"
+        f"*{command} your message* sends it to the agent in *{escape(environment)}*; the answer comes in a thread.\n"
         f"*{command} help* shows this.\n"
         "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
     )
@@ -66,15 +71,24 @@ def whispered(sentence: Sentence, facts: Mapping[str, Any], approval: Approval |
     return {
         Sentence.MAY_NOT_DECIDE: f"Nothing was decided: {why}.",
         Sentence.MAY_NOT_RETRY: f"Nothing was sent again: {why}.",
-        Sentence.UNKNOWN_CARD: "I do not know the request behind that card; it may be another installation's. Nothing was decided.",
+        Sentence.UNKNOWN_CARD: UNKNOWN_CARD,
         Sentence.CARD_OUTDATED: "Nothing was decided: that card shows something else than what is asked now. I have renewed it.",
         Sentence.NOTHING_TO_RETRY: "There is nothing left to send again there.",
         Sentence.RETRYING: "Sending it again.",
-        Sentence.INVITE_ME: (
-            f"I cannot post in <#{facts.get('channel_id', '')}>, so answers come to you alone. "
-            "Invite me with `/invite` to get a thread that everybody can follow."
-        ),
+        Sentence.INVITE_ME: _no_thread(str(facts.get("channel_id", "")), str(facts.get("reason", ""))),
     }[sentence]
+
+
+def _no_thread(channel_id: str, reason: str) -> str:
+    if channel_id.startswith("D"):
+        return "I cannot post in this conversation, so answers come to you alone."
+    if reason in ("not_in_channel", "channel_not_found"):
+        return (
+            f"I cannot post in <#{channel_id}>, so answers come to you alone. "
+            "Invite me with `/invite` to get a thread that everybody can follow."
+        )
+    why = f" (Slack says {escape(reason)})" if reason else ""
+    return f"I cannot post in <#{channel_id}>{why}, so answers come to you alone."
 
 
 def not_pending(approval: Approval | None) -> str:
@@ -86,9 +100,9 @@ def not_pending(approval: Approval | None) -> str:
         State.PENDING: "Nothing was decided. Try again.",
         State.DECIDED: f"Already {who}; it is being delivered.",
         State.DELIVERED: f"Already {who}, and delivered.",
-        State.FAILED: f"Already {who}, but it could not be delivered: {escape(approval.note)}. Use *Retry* on the card.",
-        State.WITHDRAWN: "Too late: the agent no longer asks for this. Nothing was decided.",
-        State.SUPERSEDED: "Too late: the agent asks for something else now, on a newer card. Nothing was decided.",
+        State.FAILED: f"Already {who}, but it could not be delivered: {escaped(approval.note, _NOTE_LIMIT)}. Use *Retry* on the card.",
+        State.WITHDRAWN: "Too late: the agent no longer asks for this. Your click changed nothing.",
+        State.SUPERSEDED: "Too late: the agent asks for something else now, on a newer card. Your click changed nothing.",
         State.DECIDED_ELSEWHERE: "Too late: somebody answered this outside Slack.",
         State.UNCONFIRMED: f"Already {who}; whether it arrived in time is not known.",
     }[approval.state]

@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 _LOOK_EVERY = 2.0
 _LOOKS_BEFORE_GIVING_UP = 3
+_OPEN_WITHIN = 10
 
 
 class SocketMode:
@@ -34,8 +35,13 @@ class SocketMode:
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Open the socket and keep it open. Raises SlackApiError when the app-level token is refused."""
-        await self._connect()
+        """Open the socket and keep it open. Raises SlackApiError when the app-level token is refused.
+
+        A socket that does not open for another reason is tried again until it does.
+        """
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with asyncio.timeout(_OPEN_WITHIN):
+                await self._connect()
         self._watch = asyncio.create_task(self._keep_open())
 
     @property
@@ -58,6 +64,8 @@ class SocketMode:
         previous, self._handler = self._handler, handler
         if previous is not None:
             await previous.client.close()  # type: ignore[no-untyped-call]  # the SDK's
+        # connect() asks for a ticket by itself, but hides a refusal and asks for ever.
+        handler.client.wss_uri = await handler.client.issue_new_wss_url()
         await handler.client.connect()  # type: ignore[no-untyped-call]  # the SDK's
 
     async def _keep_open(self) -> None:
@@ -69,5 +77,5 @@ class SocketMode:
                 shut = 0
                 self._log.warning("slack.socket_reopened")
                 with contextlib.suppress(SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
-                    async with asyncio.timeout(10):
+                    async with asyncio.timeout(_OPEN_WITHIN):
                         await self._connect()

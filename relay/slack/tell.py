@@ -1,6 +1,8 @@
 """Says something to one person alone, by whichever way is open: response_url, ephemeral, DM."""
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
@@ -54,9 +56,24 @@ class Tell:
 
     async def now(self, listener: Listener, sentence: str) -> None:
         """Say a sentence that belongs to no transaction, without keeping the acknowledgement waiting."""
-        saying = asyncio.create_task(self._try(listener, sentence))
-        self._under_way.add(saying)
-        saying.add_done_callback(self._under_way.discard)
+        self.soon(self._try(listener, sentence))
+
+    def soon(self, answering: Coroutine[Any, Any, None]) -> None:
+        """Answer somebody without keeping the acknowledgement waiting; `finish` waits for the end."""
+        task = asyncio.create_task(answering)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait up to `seconds` for the answers under way, and give up the rest."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._under_way:
+                    await asyncio.wait(set(self._under_way))
+        left = list(self._under_way)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _try(self, listener: Listener, sentence: str) -> None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, literal_column, select, update
 
 from relay.domain.deliveries import Delivery, Kind, Settled, State
 from relay.domain.ids import new_id
@@ -13,12 +13,19 @@ from relay.store.tables import deliveries as t
 _LIVE = (State.PENDING, State.SENDING)
 _COLUMNS: tuple[Any, ...] = (
     t.c.id, t.c.team_id, t.c.kind, t.c.ordering_key, t.c.subject_id, t.c.environment, t.c.body, t.c.state,
-    t.c.attempts, t.c.uncertain, t.c.created_at, t.c.next_attempt_at, t.c.deadline, t.c.receipt, t.c.last_error,
+    t.c.attempts, t.c.uncertain, t.c.created_at, t.c.next_attempt_at, t.c.deadline, t.c.receipt,
+    t.c.last_error,
 )  # fmt: skip
 
-_live = t.c.state.in_(_LIVE)
-_INSERT = insert(t)
-_SOMETHING_LIVE = select(t.c.seq).where(t.c.ordering_key == bindparam("key"), _live).limit(1)
+# The states are written out, not bound: SQLite takes the partial index of the live rows only for a
+# condition that it can compare with the index's own; with parameters it reads the whole table.
+_live = t.c.state.in_([literal_column(f"'{state}'") for state in _LIVE])
+_ahead = select(t.c.seq).where(t.c.ordering_key == bindparam("key"), _live).exists()
+_ADD = (
+    insert(t)
+    .values(next_attempt_at=case((_ahead, None), else_=bindparam("due")))
+    .returning(t.c.next_attempt_at)
+)
 _DUE = (
     select(*_COLUMNS)
     .where(t.c.next_attempt_at <= bindparam("now"))
@@ -51,20 +58,29 @@ _SETTLE = (
         settled_at=bindparam("settled"),
     )
 )
-_HEAD = (
-    select(t.c.id, t.c.state).where(t.c.ordering_key == bindparam("key"), _live).order_by(t.c.seq).limit(1)
+_first = (
+    select(t.c.seq)
+    .where(t.c.ordering_key == bindparam("key"), _live)
+    .order_by(t.c.seq)
+    .limit(1)
+    .scalar_subquery()
 )
-_UNDER_WAY = select(t.c.id).where(t.c.ordering_key == bindparam("key"), t.c.state == State.SENDING).limit(1)
+_PROMOTE = (
+    update(t).where(t.c.seq == _first, t.c.state == State.PENDING).values(next_attempt_at=bindparam("due"))
+)
+_UNDER_WAY = (
+    select(t.c.id).where(t.c.ordering_key == bindparam("key"), _live, t.c.state == State.SENDING).limit(1)
+)
 _STEP_BACK = (
     update(t)
-    .where(t.c.ordering_key == bindparam("key"), t.c.state == State.PENDING)
+    .where(t.c.ordering_key == bindparam("key"), _live, t.c.state == State.PENDING)
     .values(next_attempt_at=None)
 )
-_PROMOTE = update(t).where(t.c.id == bindparam("which")).values(next_attempt_at=bindparam("due"))
 _NEXT_DUE = select(func.min(t.c.next_attempt_at)).where(t.c.next_attempt_at.is_not(None))
 _ONE = select(*_COLUMNS).where(t.c.id == bindparam("which"))
 _WAITING = select(t.c.id).where(
     t.c.ordering_key == bindparam("key"),
+    _live,
     t.c.kind == bindparam("sort"),
     t.c.state == State.PENDING,
     t.c.attempts == 0,
@@ -78,7 +94,7 @@ _WAKE = (
 )
 _FREE = (
     update(t)
-    .where(t.c.state == State.SENDING)
+    .where(_live, t.c.state == State.SENDING)
     .values(state=State.PENDING, lease_until=None, uncertain=True, next_attempt_at=t.c.created_at)
 )
 
@@ -105,14 +121,14 @@ class Deliveries:
     ) -> str:
         """Add a delivery behind those of its ordering key and return its id."""
         which = delivery_id or new_id("dlv", now)
-        is_head = self._connection.execute(_SOMETHING_LIVE, {"key": ordering_key}).first() is None
         row = {
-            "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key, "subject_id": subject_id,
-            "environment": environment, "body": dict(body or {}), "state": State.PENDING, "attempts": 0, "uncertain": False,
-            "created_at": now, "deadline": deadline, "next_attempt_at": now if is_head else None, "lease_until": None,
-            "settled_at": None, "receipt": {}, "last_error": "",
+            "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key,
+            "subject_id": subject_id, "environment": environment, "body": dict(body or {}),
+            "state": State.PENDING, "attempts": 0, "uncertain": False, "created_at": now,
+            "deadline": deadline, "lease_until": None, "settled_at": None, "receipt": {}, "last_error": "",
+            "key": ordering_key, "due": now,
         }  # fmt: skip
-        self._connection.execute(_INSERT, row)
+        is_head = self._connection.execute(_ADD, row).scalar_one() is not None
         self.wakes = self.wakes or is_head
         return which
 
@@ -155,8 +171,9 @@ class Deliveries:
         """Record an attempt's end and return whether the claim was still ours."""
         done = settled.state is not State.PENDING
         values = {
-            "which": delivery.id, "attempt": delivery.attempts, "new_state": settled.state, "due": settled.next_attempt_at,
-            "unsure": uncertain, "got": dict(receipt), "error": settled.reason, "settled": now if done else None,
+            "which": delivery.id, "attempt": delivery.attempts, "new_state": settled.state,
+            "due": settled.next_attempt_at, "unsure": uncertain, "got": dict(receipt),
+            "error": settled.reason, "settled": now if done else None,
         }  # fmt: skip
         if self._connection.execute(_SETTLE, values).rowcount == 0:
             return False
@@ -167,9 +184,7 @@ class Deliveries:
         return True
 
     def _promote(self, ordering_key: str, now: datetime) -> None:
-        head = self._connection.execute(_HEAD, {"key": ordering_key}).first()
-        if head is not None and head.state == State.PENDING:
-            self._connection.execute(_PROMOTE, {"which": head.id, "due": now})
+        if self._connection.execute(_PROMOTE, {"key": ordering_key, "due": now}).rowcount:
             self.wakes = True
 
     def finish(self, delivery_id: str, state: State, now: datetime, reason: str = "") -> None:

@@ -11,6 +11,7 @@ from relay.store.tables import messages as t
 
 _INSERT = insert(t)
 _ONE = select(t).where(t.c.id == bindparam("which"))
+_CHANGE = update(t).where(t.c.id == bindparam("which"))  # sets the columns that its parameters name
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Messages:
 
     def change(self, message_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one message."""
-        self._connection.execute(update(t).where(t.c.id == message_id).values(**values))
+        self._connection.execute(_CHANGE, {"which": message_id, **values})
 
     def forget_response_urls(self, before: datetime) -> None:
         """Forget the bearer secrets of messages older than `before`."""

@@ -50,6 +50,8 @@ def open_approval(
     if latest is not None:
         if approvals.is_old(latest, sighting.epoch, sighting.event_seq):
             return None
+        if not answer_again and approvals.is_over(latest, digest, sighting.epoch):
+            return None
         if approvals.is_replay(latest, digest):
             _seen_again(tx, latest, sighting, now, answer_again=answer_again)
             return latest.id

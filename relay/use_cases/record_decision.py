@@ -38,8 +38,8 @@ def record_decision(tx: Transaction, click: Click, rights: Rights, now: datetime
     if approval is None or approval.team_id != team_id:
         whisper(tx, click.listener, Sentence.UNKNOWN_CARD, now)
         return False
-    _learn_copy(tx, approval, click, now)
-    refusal = _refusal(approval, click, rights)
+    own_card = _learn_copy(tx, approval, click, now)
+    refusal = _refusal(approval, click, rights, own_card=own_card)
     if refusal is None and tx.approvals.decide(approval, _decision(click, now, approve=approve)):
         send_decision(tx, approval, _decision(click, now, approve=approve), now)
         return True
@@ -53,13 +53,16 @@ def record_decision(tx: Transaction, click: Click, rights: Rights, now: datetime
     return False
 
 
-def _refusal(approval: Approval, click: Click, rights: Rights) -> tuple[Sentence, dict[str, Any]] | None:
+def _refusal(
+    approval: Approval, click: Click, rights: Rights, *, own_card: bool
+) -> tuple[Sentence, dict[str, Any]] | None:
     verdict = may_decide(rights, click.person)
     if not verdict.allowed:
         return Sentence.MAY_NOT_DECIDE, {"reason": verdict.reason}
     if approval.state is not State.PENDING:
         return Sentence.NOT_PENDING, {}
-    if (click.tool_call_id, click.input_hash) != (approval.asked.tool_call_id, approval.input_hash):
+    shown = (click.tool_call_id, click.input_hash)
+    if not own_card or shown != (approval.asked.tool_call_id, approval.input_hash):
         return Sentence.CARD_OUTDATED, {}
     return None
 
@@ -69,20 +72,26 @@ def _decision(click: Click, now: datetime, *, approve: bool) -> Decision:
     return Decision(approve, reason, click.person.user_id, now)
 
 
-def _learn_copy(tx: Transaction, approval: Approval, click: Click, now: datetime) -> None:
-    """Know a card again that was posted but not remembered before a crash: its button names it."""
-    if click.message_ts is None:
-        return
+def _learn_copy(tx: Transaction, approval: Approval, click: Click, now: datetime) -> bool:
+    """Know a card again that was posted but not remembered before a crash: its button names it.
+
+    Return whether the button may stand where it was pressed: False on another request's card.
+    """
+    place = (click.listener.channel_id, click.message_ts or "")
+    if not all(place):
+        return True
     copies = tx.approvals.copies(approval.id)
-    place = (click.listener.channel_id, click.message_ts)
     if any((copy.channel_id, copy.ts) == place for copy in copies):
-        return
+        return True
+    if tx.approvals.copy_at(*place) is not None:
+        return False
     lost = next((copy for copy in copies if copy.ts is None and copy.places[:1] == place[:1]), None)
     if lost is not None:
         tx.approvals.change_copy(lost.id, {"channel_id": place[0], "ts": place[1]})
     else:
         copy_id = tx.approvals.add_copy(approval, (), now, channel_id=place[0], ts=place[1])
         refresh_copy(tx, copy_id, approval.team_id, now)
+    return True
 
 
 def send_decision(tx: Transaction, approval: Approval, decision: Decision, now: datetime) -> None:

@@ -142,8 +142,12 @@ def _after_root(
     )
 
 
-def _after_status(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcome, __: datetime) -> None:
-    if isinstance(outcome, Delivered) and outcome.receipt.get("ts"):
+def _after_status(
+    tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> None:
+    if not isinstance(outcome, Delivered):
+        _after_reply(tx, delivery, settled, outcome, now)
+    elif outcome.receipt.get("ts"):
         tx.messages.change(delivery.subject_id, {"status_ts": outcome.receipt["ts"]})
 
 
@@ -151,7 +155,7 @@ def _after_reply(tx: Transaction, delivery: Delivery, settled: Settled, _: Outco
     message = tx.messages.get(delivery.subject_id)
     if settled.state is not DeliveryState.FAILED or message is None or message.place == "private":
         return
-    # The thread is gone or closed to the app: the answer still reaches the person who asked.
+    # The thread is gone or closed to the app: what it was to carry still reaches the person who asked.
     tx.messages.change(message.id, {"place": "private"})
     tx.deliveries.reopen(delivery.id, now, delivery.deadline)
 

@@ -43,7 +43,6 @@ class FakeEnvironment:
 
     async def start(self) -> None:
         """Listen on a free port of 127.0.0.1; `base_url` says which."""
-        self.router.stopping.clear()
         self._runner = web.AppRunner(self.router.application(), access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -53,7 +52,7 @@ class FakeEnvironment:
 
     async def stop(self) -> None:
         """End turns, sockets and hanging posts, then stop listening."""
-        self.router.stopping.set()
+        self.router.cut_hanging_posts()
         self.device.restart()
         self.router.cut_sockets()
         if self._runner is not None:
@@ -300,6 +299,10 @@ class FakeEnvironment:
         """Fail the next posts; after: they take effect, then the connection is cut; hang: no answer."""
         trouble = PostTrouble(times, status, body, retry_after, hang, after, approvals_only, messages_only)
         self.router.troubles.to_come.append(trouble)
+
+    def cut_hanging_posts(self) -> None:
+        """Break the connection of every post that hangs now; none of them takes effect."""
+        self.router.cut_hanging_posts()
 
     def _broadcast(self, frame: Json) -> None:
         # The device is made before the router it speaks to.

@@ -27,7 +27,7 @@ class Router:
         self.ledger = ledger
         self.troubles = Troubles()
         self.sockets: list[StatusSocket] = []
-        self.stopping = asyncio.Event()
+        self.cutting = asyncio.Event()
 
     def application(self) -> web.Application:
         """The routes, to be served."""
@@ -48,6 +48,11 @@ class Router:
         for socket in self.sockets:
             if socket.listens_to(frame["runtime"]):
                 socket.deliver(frame, overtake=self.place.overtake)
+
+    def cut_hanging_posts(self) -> None:
+        """Break the connection of every post that hangs now."""
+        self.cutting.set()
+        self.cutting = asyncio.Event()
 
     def cut_sockets(self) -> None:
         """Break every status socket without a closing frame."""
@@ -103,7 +108,7 @@ class Router:
 
     async def _suffer(self, trouble: PostTrouble, request: web.Request) -> web.Response | None:
         if trouble.hang:
-            await self.stopping.wait()
+            await self.cutting.wait()
         if trouble.hang or trouble.after:
             if request.transport is not None:
                 request.transport.abort()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -18,6 +19,8 @@ OVERTAKING: dict[str, set[str] | None] = {
     "stream": None,  # anything
 }
 MOST_OVERTAKEN = 6
+# JSON.stringify writes half a character as an escape; everything else goes as it is.
+HALVES = re.compile("[\ud800-\udfff]")
 QUIET_SECONDS = 0.02
 
 
@@ -61,7 +64,8 @@ class StatusSocket:
     def send(self, frame: Json) -> None:
         """Send one frame now, with this socket's next number."""
         self.seq += 1
-        self.send_text(json.dumps({**frame, "seq": self.seq}, ensure_ascii=False))
+        text = json.dumps({**frame, "seq": self.seq}, ensure_ascii=False)
+        self.send_text(HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text))
 
     def send_text(self, text: str) -> None:
         """Send text as it is."""

@@ -1,11 +1,25 @@
-"""Fixtures that more than one folder of tests needs."""
+"""Fixtures that more than one folder of tests needs, and how hard Hypothesis looks."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.world import World, world
+
+# A shared machine is slow at times, and slowness is no finding: there is no deadline. Long runs
+# (`make nightly`) look for rare orders of events.
+settings.register_profile("ci", max_examples=100, stateful_step_count=40, deadline=None)
+settings.register_profile(
+    "nightly",
+    max_examples=5_000,
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(params=["http", "socket_mode"])

@@ -41,7 +41,8 @@ class World:
         await asyncio.wait({self._running, serving}, return_when=asyncio.FIRST_COMPLETED)
         serving.cancel()
         if self._running.done():
-            await self._running
+            failed, self._running = self._running, None
+            await failed
         if self.app.config.slack.app_token is None:
             self.slack.request_url = f"http://127.0.0.1:{self.app.port}/slack/events"
         else:

@@ -1,0 +1,98 @@
+"""Alive, ready, stopping."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from tests.scenarios.acts import rows
+from tests.world import ADA, OPS, World
+
+
+async def ask(world: World, path: str) -> tuple[int, dict[str, Any]]:
+    """Return status and body of a health question."""
+    async with httpx.AsyncClient() as supervisor:
+        answer = await supervisor.get(world.url + path)
+    return answer.status_code, answer.json()
+
+
+async def readiness(world: World, status: int, words: str) -> dict[str, Any]:
+    """Ask until the relay is as ready as said, in these words; each question is a round trip."""
+    async with asyncio.timeout(15):
+        while True:
+            seen, body = await ask(world, "/readyz")
+            if seen == status and words in str(body):
+                return body
+
+
+async def test_a_running_relay_is_alive_and_ready(both_ways: World) -> None:
+    assert (await ask(both_ways, "/healthz"))[0] == 200
+    body = await readiness(both_ways, 200, "listening")
+    assert body["ready"] is True
+    assert body["store"] == "writable"
+
+
+async def test_an_environment_known_to_be_offline_is_ready_and_said(here: World) -> None:
+    await here.environment.go_offline()
+    body = await readiness(here, 200, "offline")
+    assert body["environment default"].startswith("offline")
+
+
+async def test_an_environment_that_is_offline_at_start_keeps_nobody_from_starting(idle: World) -> None:
+    await idle.environment.go_offline()
+    await idle.start_relay()
+    await readiness(idle, 200, "offline")
+    assert (await idle.slack.slash(ADA, OPS, "hello")).ok
+
+
+async def test_without_its_socket_to_slack_the_relay_is_alive_but_not_ready_until_it_is_open_again(
+    idle: World,
+) -> None:
+    await idle.start_relay({"SLACK_APP_TOKEN": idle.slack.app_token})
+    idle.slack.refuse_tickets = 1_000
+    await idle.slack.disconnect()
+    body = await readiness(idle, 503, "not open")
+    assert body["ready"] is False
+    assert (await ask(idle, "/healthz"))[0] == 200
+    idle.slack.refuse_tickets = 0
+    await idle.slack.wait_for(lambda slack: slack.connected, timeout=20)
+    await readiness(idle, 200, "connected")
+    assert (await idle.slack.slash(ADA, OPS, "hello again")).ok
+
+
+async def test_in_socket_mode_the_http_door_is_not_mounted(idle: World) -> None:
+    await idle.start_relay({"SLACK_APP_TOKEN": idle.slack.app_token})
+    body = b"payload={}"
+    async with httpx.AsyncClient() as stranger:
+        answer = await stranger.post(idle.url + "/slack/events", content=body, headers=idle.slack.sign(body))
+    assert answer.status_code == 404
+
+
+async def test_a_stopped_relay_keeps_what_it_could_not_deliver(both_ways: World) -> None:
+    await both_ways.environment.go_offline()
+    await both_ways.slack.slash(ADA, OPS, "keep me")
+    await both_ways.thread_says("has been offline since")
+    await both_ways.stop_relay()
+    assert rows(both_ways, "messages") == 1
+    await both_ways.environment.come_back()
+    await both_ways.start_relay()
+    await both_ways.thread_says("echo: keep me")
+    assert len(both_ways.environment.received) == 1
+
+
+async def test_a_message_whose_delivery_hangs_is_kept_by_a_stop_within_ten_seconds(here: World) -> None:
+    here.environment.fail_posts(hang=True)
+    await here.slack.slash(ADA, OPS, "hold the line")
+    await here.environment.wait_for(lambda environment: environment.posts)
+    async with asyncio.timeout(10):
+        await here.stop_relay()
+    await here.start_relay()
+    await here.thread_says("echo: hold the line")
+    ids = {post.body["messages"][0]["client_message_id"] for post in here.environment.posts}
+    assert len(ids) == 1
+
+
+async def test_a_stopped_relay_takes_nothing_more(here: World) -> None:
+    await here.stop_relay()
+    ack = await here.slack.slash(ADA, OPS, "anybody there?")
+    assert ack.status is None

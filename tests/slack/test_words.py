@@ -1,0 +1,117 @@
+"""Escaping, verdicts on Slack's errors, and sentences for every case there is."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slack_sdk.errors import SlackApiError
+
+from relay.domain.approvals import State
+from relay.domain.deliveries import Outcome, Refused, Retry
+from relay.domain.policy import Reason
+from relay.slack import sentences, verdicts
+from relay.slack.mrkdwn import escape, escaped, moment, unescape
+from relay.slack.wire import ButtonValue, RetryValue
+from relay.use_cases.whisper import Sentence
+from tests.slack.asked import APPROVED, NOON, approval
+
+
+@given(st.text())
+def test_what_is_escaped_holds_no_bracket_and_comes_back_whole(text: str) -> None:
+    assert not set(escape(text)) & set("<>")
+    assert unescape(escape(text)) == text
+
+
+@given(st.text(alphabet="&<>a;", max_size=60), st.integers(8, 40))
+def test_a_cut_text_keeps_its_limit_and_cuts_no_entity(text: str, limit: int) -> None:
+    cut = escaped(text, limit)
+    assert len(cut) <= limit
+    rest = cut.removesuffix("…").replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
+    assert "&" not in rest
+
+
+def test_a_moment_is_shown_in_each_readers_own_time() -> None:
+    assert moment(NOON) == "<!date^1793707200^{time}|12:00 UTC>"
+
+
+def refused(error: str, status: int = 200, headers: dict[str, str] | None = None) -> SlackApiError:
+    class Answer(dict[str, Any]):
+        status_code = status
+
+    answer = Answer(ok=False, error=error)
+    answer.headers = headers or {}  # type: ignore[attr-defined]  # as the SDK's answer has them
+    return SlackApiError("said no", answer)  # type: ignore[no-untyped-call]  # the SDK's
+
+
+MEANINGS: list[tuple[Exception, Outcome]] = [
+    (refused("ratelimited", 429, {"Retry-After": "7"}), Retry("Slack answered ratelimited", after=7.0)),
+    (refused("ratelimited", 429, {"Retry-After": "soon"}), Retry("Slack answered ratelimited")),
+    (refused("internal_error", 500), Retry("Slack answered internal_error")),
+    (refused("", 503), Retry("Slack answered 503")),
+    (refused("invalid_auth"), Retry("Slack refuses the app: invalid_auth", after=30.0)),
+    (refused("token_revoked"), Retry("Slack refuses the app: token_revoked", after=30.0)),
+    (refused("missing_scope"), Retry("Slack refuses the app: missing_scope", after=30.0)),
+    (refused("channel_not_found"), Refused("channel_not_found")),
+    (refused("not_in_channel"), Refused("not_in_channel")),
+    (refused("message_not_found"), Refused("message_not_found")),
+    (refused("invalid_blocks"), Refused("invalid_blocks")),
+    (refused("an_error_of_next_year"), Refused("an_error_of_next_year")),
+    (TimeoutError(), Retry("Slack's answer never came (TimeoutError)", uncertain=True)),
+    (
+        aiohttp.ServerDisconnectedError(),
+        Retry("Slack's answer never came (ServerDisconnectedError)", uncertain=True),
+    ),
+]
+
+
+@pytest.mark.parametrize(("problem", "outcome"), MEANINGS)
+def test_each_error_of_slack_means_retry_or_never(problem: Exception, outcome: Outcome) -> None:
+    assert verdicts.meaning(problem) == outcome
+
+
+def test_what_is_no_error_of_slack_is_a_defect() -> None:
+    with pytest.raises(KeyError):
+        verdicts.meaning(KeyError("ts"))
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.ALLOWED])
+@pytest.mark.parametrize("sentence", [Sentence.MAY_NOT_DECIDE, Sentence.MAY_NOT_RETRY])
+def test_every_refusal_says_its_reason(sentence: Sentence, reason: Reason) -> None:
+    said = sentences.whispered(sentence, {"reason": reason.value}, None)
+    assert said.startswith("Nothing was")
+    assert "None" not in said
+
+
+def test_no_two_refusals_say_the_same() -> None:
+    reasons = [reason for reason in Reason if reason is not Reason.ALLOWED]
+    assert len({sentences.refused_message(reason) for reason in reasons}) == len(reasons)
+
+
+@pytest.mark.parametrize("sentence", Sentence)
+def test_every_sentence_has_words(sentence: Sentence) -> None:
+    said = sentences.whispered(sentence, {"reason": "guest", "channel_id": "C0OPS"}, None)
+    assert said.endswith((".", "!"))
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_click_that_came_too_late_is_told_how_things_are(state: State) -> None:
+    said = sentences.not_pending(approval(state, APPROVED, note="<refused>"))
+    assert said.endswith(".")
+    assert "<refused>" not in said
+
+
+@pytest.mark.parametrize("state", [State.DECIDED, State.DELIVERED, State.FAILED, State.UNCONFIRMED])
+def test_who_comes_too_late_is_told_who_was_first(state: State) -> None:
+    assert "approved by <@U0GRACE>" in sentences.not_pending(approval(state, APPROVED))
+
+
+def test_an_error_of_the_agent_pings_nobody() -> None:
+    assert "<!channel>" not in sentences.turn_failed("no such tool: <!channel>")
+
+
+@given(st.one_of(st.none(), st.text(), st.binary().map(repr)))
+def test_a_button_value_of_anything_else_is_none_of_ours(value: str | None) -> None:
+    assert ButtonValue.read(value) is None
+    assert RetryValue.read(value) is None

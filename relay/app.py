@@ -236,6 +236,7 @@ class _Parts:
                 clock=utc_now,
                 chance=random.random,
                 new_id=lambda: new_id("req", utc_now()),
+                log=self._log,
             )
             for runtime in places
         }

@@ -71,6 +71,7 @@ class Listener:
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         new_id: Callable[[], str],
+        log: Any,
         ping_every: float = _PING_EVERY,
     ) -> None:
         self._environment = environment
@@ -82,6 +83,7 @@ class Listener:
         self._clock = clock
         self._chance = chance
         self._new_id = new_id
+        self.log = log.bind(environment=environment.name)
         self.ping_every = ping_every
         self._pair: _Pair | None = None
         self._open_on = ""
@@ -277,6 +279,7 @@ class _Pair:
             frame = frames.parse(received.text)
         except frames.FrameError as problem:
             # Acknowledged all the same: asked for again, it would be no better.
+            self._listener.log.warning("frame.unreadable", reason=str(problem))
             if problem.seq is not None:
                 await _send(received.socket, frames.ack(problem.seq))
             return
@@ -312,7 +315,12 @@ class _Pair:
 
     async def _take_in(self, ready: list[frames.Frame]) -> None:
         items = [item for frame in ready for item in self._turns.take(frame)]
-        await self._listener.deliver(self._epoch, items)
+        try:
+            await self._listener.deliver(self._epoch, items)
+        except StoreError:
+            raise
+        except Exception:  # one frame that cannot be taken in must not end all the others
+            self._listener.log.exception("frame.defect", items=[type(item).__name__ for item in items])
 
 
 async def _ping(socket: aiohttp.ClientWebSocketResponse, every: float) -> None:

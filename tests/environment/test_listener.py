@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
+from relay.app import json_log
 from relay.config import Environment
 from relay.domain.runtime import Runtime
 from relay.environment.directory import Directory
@@ -61,6 +63,7 @@ class Ears:
                 clock=lambda: datetime.now(UTC),
                 chance=lambda: 0.5,
                 new_id=lambda: f"req_{next(numbers)}",
+                log=json_log(io.StringIO()),
                 **options,
             )
             running = asyncio.create_task(listener.run())

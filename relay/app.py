@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -71,7 +71,9 @@ class App:
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises StartError, StoreError, and PartEndedError after a defect."""
         async with contextlib.AsyncExitStack() as stack:
-            parts = await self._start(stack)
+            parts = await _unless(stop, self._start(stack))
+            if parts is None:
+                return
             self.port = parts.port
             self.ready.set()
             self.log.info(
@@ -128,6 +130,18 @@ class App:
                 self.log.warning(
                     "place.closed", channel=channel, reason="not_in_channel", fix="invite the app there"
                 )
+
+
+async def _unless(stop: asyncio.Event, starting: "Coroutine[Any, Any, _Parts]") -> "_Parts | None":
+    """Return what `starting` returns, or None when told to stop before: a slow start is cut short."""
+    start, stopping = asyncio.create_task(starting), asyncio.create_task(stop.wait())
+    await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if start.done():
+        return await start
+    start.cancel()
+    await asyncio.gather(start, return_exceptions=True)
+    return None
 
 
 @dataclass(frozen=True)

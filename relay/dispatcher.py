@@ -144,6 +144,9 @@ class Dispatcher:
             # Its lease runs out and it is claimed again, as after a crash.
             self._log.error("delivery.not_recorded", delivery_id=delivery.id, reason=str(problem))
             return
+        except Exception:  # noqa: BLE001 - the record's boundary: a defect is told, its lease brings the row back
+            self._log.exception("delivery.not_recorded", delivery_id=delivery.id)
+            return
         self._log.info(
             "delivery.attempted",
             delivery_id=delivery.id,

@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 
+from relay.app import App, json_log
+from relay.config import load
 from tests.scenarios.acts import rows
 from tests.world import ADA, OPS, World
 
@@ -96,3 +98,13 @@ async def test_a_stopped_relay_takes_nothing_more(here: World) -> None:
     await here.stop_relay()
     ack = await here.slack.slash(ADA, OPS, "anybody there?")
     assert ack.status is None
+
+
+async def test_a_stop_during_a_slow_start_is_obeyed_at_once(idle: World) -> None:
+    idle.slack.fail("auth.test", "", hang=True)
+    app, stop = App(load(idle.variables, idle.folder), json_log(idle.log)), asyncio.Event()
+    serving = asyncio.create_task(app.serve(stop))
+    await idle.slack.wait_for(lambda slack: any(call.method == "auth.test" for call in slack.calls))
+    stop.set()
+    await asyncio.wait_for(serving, 5)
+    assert not app.ready.is_set()

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, l
 
 from relay.domain.deliveries import Delivery, Kind, Settled, State
 from relay.domain.ids import new_id
+from relay.store.statement import Statement
+from relay.store.tables import Instant
 from relay.store.tables import deliveries as t
 
 _LIVE = (State.PENDING, State.SENDING)
@@ -21,10 +23,11 @@ _COLUMNS: tuple[Any, ...] = (
 # condition that it can compare with the index's own; with parameters it reads the whole table.
 _live = t.c.state.in_([literal_column(f"'{state}'") for state in _LIVE])
 _ahead = select(t.c.seq).where(t.c.ordering_key == bindparam("key"), _live).exists()
-_ADD = (
+_ADD = Statement(
     insert(t)
-    .values(next_attempt_at=case((_ahead, None), else_=bindparam("due")))
-    .returning(t.c.next_attempt_at)
+    .values(next_attempt_at=case((_ahead, None), else_=bindparam("due", type_=Instant)))
+    .returning(t.c.next_attempt_at),
+    columns=[column.name for column in t.c if column is not t.c.seq],
 )
 _DUE = (
     select(*_COLUMNS)
@@ -45,7 +48,7 @@ _RENEW = (
     .where(t.c.id == bindparam("which"), t.c.state == State.SENDING)
     .values(lease_until=bindparam("until"))
 )
-_SETTLE = (
+_SETTLE = Statement(
     update(t)
     .where(t.c.id == bindparam("which"), t.c.state == State.SENDING, t.c.attempts == bindparam("attempt"))
     .values(
@@ -65,7 +68,7 @@ _first = (
     .limit(1)
     .scalar_subquery()
 )
-_PROMOTE = (
+_PROMOTE = Statement(
     update(t).where(t.c.seq == _first, t.c.state == State.PENDING).values(next_attempt_at=bindparam("due"))
 )
 _UNDER_WAY = (
@@ -128,7 +131,7 @@ class Deliveries:
             "deadline": deadline, "lease_until": None, "settled_at": None, "receipt": {}, "last_error": "",
             "key": ordering_key, "due": now,
         }  # fmt: skip
-        is_head = self._connection.execute(_ADD, row).scalar_one() is not None
+        is_head = _ADD.run(self._connection, row).fetchone() != (None,)
         self.wakes = self.wakes or is_head
         return which
 
@@ -175,7 +178,7 @@ class Deliveries:
             "due": settled.next_attempt_at, "unsure": uncertain, "got": dict(receipt),
             "error": settled.reason, "settled": now if done else None,
         }  # fmt: skip
-        if self._connection.execute(_SETTLE, values).rowcount == 0:
+        if _SETTLE.run(self._connection, values).rowcount == 0:
             return False
         if done:
             self._promote(delivery.ordering_key, now)
@@ -184,7 +187,7 @@ class Deliveries:
         return True
 
     def _promote(self, ordering_key: str, now: datetime) -> None:
-        if self._connection.execute(_PROMOTE, {"key": ordering_key, "due": now}).rowcount:
+        if _PROMOTE.run(self._connection, {"key": ordering_key, "due": now}).rowcount:
             self.wakes = True
 
     def finish(self, delivery_id: str, state: State, now: datetime, reason: str = "") -> None:

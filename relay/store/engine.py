@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
 from relay.store.errors import StoreError, StoreLockedError
 
@@ -74,16 +76,32 @@ def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+class ImmediateDialect(SQLiteDialect_pysqlite):
+    """SQLite through Python's driver, which is told to begin nothing itself.
+
+    The driver of Python 3.11 begins nothing before a SAVEPOINT, so that each RELEASE would commit by
+    itself. A listener of the engine's could begin too, but would be looked for at every statement.
+    """
+
+    supports_statement_cache = True
+
+    def do_begin(self, dbapi_connection: PoolProxiedConnection) -> None:
+        """Begin as a writer: what is read is then still so when it is written."""
+        dbapi_connection.cursor().execute("BEGIN IMMEDIATE")
+
+
+registry.register("sqlite.immediate", __name__, ImmediateDialect.__name__)
+
+
 def sqlite_engine(path: Path) -> Engine:
     """Return an engine with exactly one connection to the file at `path`."""
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite+immediate", database=str(path)),
         poolclass=StaticPool,
         connect_args={"check_same_thread": False, "isolation_level": None},
         json_serializer=_compact,
     )
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -98,9 +116,3 @@ def _configure(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin(connection: Any) -> None:
-    # The driver of Python 3.11 begins nothing before a SAVEPOINT, so that each RELEASE would
-    # commit by itself: the driver is told to begin nothing at all, and this begins.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

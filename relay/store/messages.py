@@ -3,15 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from relay.store.statement import Statement
 from relay.store.tables import messages as t
 
-_INSERT = insert(t)
+_INSERT = Statement(insert(t), columns=[column.name for column in t.c])
 _ONE = select(t).where(t.c.id == bindparam("which"))
-_CHANGE = update(t).where(t.c.id == bindparam("which"))  # sets the columns that its parameters name
+
+
+@cache
+def _change(*columns: str) -> Statement:
+    return Statement(update(t).where(t.c.id == bindparam("which")), columns=("which", *columns))
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Messages:
 
     def add(self, message: Message) -> None:
         """Add a message."""
-        self._connection.execute(_INSERT, vars(message))
+        _INSERT.run(self._connection, vars(message))
 
     def get(self, message_id: str) -> Message | None:
         """Return one message."""
@@ -70,7 +76,7 @@ class Messages:
 
     def change(self, message_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one message."""
-        self._connection.execute(_CHANGE, {"which": message_id, **values})
+        _change(*values).run(self._connection, {"which": message_id, **values})
 
     def forget_response_urls(self, before: datetime) -> None:
         """Forget the bearer secrets of messages older than `before`."""

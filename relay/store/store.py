@@ -9,11 +9,13 @@ So a transaction costs one share of a sync to the disk, and is answered only aft
 
 import asyncio
 import contextlib
+import os
 import secrets
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -75,6 +77,7 @@ class Store:
         path = store_path(url)
         lock = LockFile(path)
         lock.acquire()
+        _keep_private(path)
         engine = sqlite_engine(path)
         try:
             return cls._opened(engine, lock, at)
@@ -144,6 +147,12 @@ class Store:
             for waiting in batch:
                 if waiting.error is None:
                     waiting.error = StoreError(f"nothing was stored: {_cause(problem)}")
+
+
+def _keep_private(path: Path) -> None:
+    """Let nobody else read it: it holds people's words, and for half an hour their response_urls."""
+    with contextlib.suppress(OSError):  # what is wrong with the file, opening it says better
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _run(connection: Connection, savepoints: DBAPICursor, waiting: _Waiting) -> None:

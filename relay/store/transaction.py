@@ -12,10 +12,11 @@ from relay.store import tables
 from relay.store.approvals import Approvals
 from relay.store.deliveries import Deliveries
 from relay.store.messages import Messages
+from relay.store.statement import Statement
 
-_SEE = upsert(tables.seen).on_conflict_do_nothing()
+_SEE = Statement(upsert(tables.seen).on_conflict_do_nothing(), columns=["team_id", "key", "seen_at"])
 _FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before"))
-_AUDIT = insert(tables.audit)
+_AUDIT = Statement(insert(tables.audit), columns=["team_id", "at", "action", "actor", "subject_id", "facts"])
 _TOUCHED = upsert(tables.settings)
 _TOUCH = _TOUCHED.on_conflict_do_update(index_elements=["name"], set_={"value": _TOUCHED.excluded.value})
 
@@ -45,7 +46,7 @@ class Transaction:
 
     def first_time(self, team_id: str, key: str, now: datetime) -> bool:
         """Return whether `key` was not seen before in this workspace, and remember it."""
-        return self._connection.execute(_SEE, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
+        return _SEE.run(self._connection, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
 
     def forget_seen(self, before: datetime) -> int:
         """Forget the keys seen before `before` and return how many they were."""
@@ -74,4 +75,4 @@ class Transaction:
             "subject_id": subject,
             "facts": dict(facts or {}),
         }
-        self._connection.execute(_AUDIT, entry)
+        _AUDIT.run(self._connection, entry)

@@ -15,6 +15,10 @@ from relay.domain.runtime import Runtime
 
 DEFAULT_ENVIRONMENT = "default"
 DEFAULT_CONVERSATION = "default"
+_NAMES = [
+    f"RELAY_{name}" for name in ("APPROVALS_CHANNEL", "APPROVERS", "CONFIG", "HOST", "PORT", "STORE_URL")
+]
+_SETTINGS = {*_NAMES, *(f"{name}_FILE" for name in _NAMES)}
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
 _USER = re.compile(r"[UW][A-Z0-9]{2,}")
 
@@ -25,7 +29,7 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__(
-            "the configuration cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems)
+            "\n".join(["the configuration cannot be used:", *(f"  - {one}" for one in problems)])
         )
 
 
@@ -178,6 +182,9 @@ def load(variables: Mapping[str, str], folder: Path) -> Config:
     Raises ConfigError with every problem there is.
     """
     reading = _Reading(variables)
+    for name in sorted(set(variables) - _SETTINGS):
+        if name.startswith("RELAY_"):
+            reading.problems.append(f"{name} is no setting of this version; those are {', '.join(_NAMES)}")
     file = _read_file(reading, folder)
     slack = _slack(reading, file.slack)
     environments = dict(_environments(reading, file))
@@ -204,8 +211,12 @@ def load(variables: Mapping[str, str], folder: Path) -> Config:
 
 
 def store_url(variables: Mapping[str, str]) -> str:
-    """Return where the store is, for commands that need nothing else."""
-    return _Reading(variables).value("RELAY_STORE_URL", "sqlite:///relay.db")
+    """Return where the store is, for commands that need nothing else. Raises ConfigError."""
+    reading = _Reading(variables)
+    url = reading.value("RELAY_STORE_URL", "sqlite:///relay.db")
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return url
 
 
 def _read_file(reading: _Reading, folder: Path) -> _File:
@@ -327,27 +338,30 @@ def _routes(
     conversation = reading.value("LETTA_CONVERSATION_ID", DEFAULT_CONVERSATION)
     only = next(iter(environments), DEFAULT_ENVIRONMENT) if len(environments) == 1 else DEFAULT_ENVIRONMENT
     tables = file.routes or [_RouteTable(environment=only, conversation=conversation)]
+    asked_in: dict[Runtime, tuple[str, ...]] = {}
     for number, table in enumerate(tables, start=1):
         environment = environments.get(table.environment)
         if environment is None:
             known = ", ".join(environments) or "none"
-            reading.problems.append(
-                f"route {number}: there is no environment {table.environment!r} (known: {known})"
-            )
+            reading.problems.append(f"route {number}: no environment {table.environment!r} (known: {known})")
             continue
         _check_route(reading, number, table)
         runtime = Runtime(environment.name, environment.agent_id, table.conversation)
+        places = tuple(table.approvals or [channel])
+        if asked_in.setdefault(runtime, places) != places:
+            hint = "give both the same approvals, or each its own conversation"
+            reading.problems.append(
+                f"route {number}: another route posts cards of its conversation elsewhere: {hint}"
+            )
         # The approvers' own DMs come last: better a private question than an agent that is stuck.
-        yield Route(table.channel, runtime, (*(table.approvals or [channel]), *approvers))
+        yield Route(table.channel, runtime, (*places, *approvers))
 
 
 def _check_route(reading: _Reading, number: int, table: _RouteTable) -> None:
     if table.channel not in ("*", "dm") and not _CHANNEL.fullmatch(table.channel):
         reading.problems.append(f'route {number}: channel must be a channel id, "dm" or "*"')
     if table.conversation in ("thread", "channel"):
-        reading.problems.append(
-            f'route {number}: conversation must be "default" or a conversation id; this version makes none'
-        )
+        reading.problems.append(f'route {number}: conversation must be "default" or a conversation id')
     for place in table.approvals:
         if not _CHANNEL.fullmatch(place) and not _USER.fullmatch(place):
             reading.problems.append(f"route {number}: approvals takes channel and user ids, not {place!r}")
@@ -362,13 +376,12 @@ def _list(reading: _Reading, name: str, pattern: re.Pattern[str], hint: str) -> 
 
 
 def _port(reading: _Reading) -> int:
-    value = reading.checked(
-        "RELAY_PORT",
-        lambda text: text.isascii() and text.isdigit() and int(text) < 65536,
-        "a number from 0 to 65535",
-        "3000",
-    )
-    return int(value) if value.isascii() and value.isdigit() else 0
+    value = reading.checked("RELAY_PORT", _is_port, "a number from 0 to 65535", "3000")
+    return int(value) if _is_port(value) else 0
+
+
+def _is_port(value: str) -> bool:
+    return value.isascii() and value.isdigit() and int(value) < 65536
 
 
 def _starts(prefix: str) -> Callable[[str], bool]:
@@ -382,6 +395,7 @@ def _is_sqlite(value: str) -> bool:
 def _is_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
-    except ValueError:
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, among others
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return good and not (parts.query or parts.fragment)

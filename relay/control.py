@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from relay.domain.deliveries import Delivery
-from relay.store import Store, Transaction
+from relay.store import Store, StoreError, Transaction
 from relay.store.engine import store_path
 from relay.use_cases.retry_delivery import retry_delivery
 
@@ -109,7 +109,7 @@ class ControlSocket:
         """Open the socket; a path too long for the system leaves it shut and says so."""
         app = web.Application()
         app.router.add_post("/{question}", self._take)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=1.0)
         await runner.setup()
         self._path.unlink(missing_ok=True)  # of a run before: the store's lock is ours
         before = os.umask(0o177)
@@ -132,7 +132,7 @@ class ControlSocket:
     async def _take(self, request: web.Request) -> web.Response:
         try:
             found = await answer(self._store, request.match_info["question"], await request.json())
-        except ControlError as problem:
+        except (ControlError, StoreError) as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return web.json_response(found)
 
@@ -162,7 +162,7 @@ async def _ask_running(path: Path, question: str, facts: dict[str, str]) -> Answ
         aiohttp.ClientSession(connector=connector) as session,
         session.post(f"http://relay/{question}", json=facts) as response,
     ):
-        found: Answer = await response.json()
+        found: Answer = await response.json(content_type=None)
         if response.status != 200:
             raise ControlError(str(found.get("error", response.status)))
         return found

@@ -219,7 +219,7 @@ def test_a_file_that_relay_config_names_must_be_there(tmp_path: Path) -> None:
         ('[environments.x]\nagent_id = "a"\nname = "n"\napi_key = "sk"', "environments.x.api_key"),
         ('[environments.x]\nagent_id = "a"\nname = "n"\napi_key = {}', "environments.x.api_key"),
         ('[environments.x]\nagent_id = "a"\nname = "n"\nbase_url = "x"', "environments.x.base_url"),
-        ('[[routes]]\nenvironment = "nowhere"', "there is no environment 'nowhere'"),
+        ('[[routes]]\nenvironment = "nowhere"', "no environment 'nowhere'"),
         ('[[routes]]\nchannel = "ops"', "route 1: channel"),
         ('[[routes]]\napprovals = ["ops"]', "route 1: approvals"),
     ],

@@ -18,9 +18,15 @@ def neutralise(text: str) -> str:
     return _HARNESS_TAG.sub("&lt;", text)
 
 
+def plain_name(name: str) -> str:
+    """Return a name that is only a name: one line, no harness tag, no mark that could fake another's id."""
+    kept = (one for one in neutralise(name) if one.isspace() or (one.isprintable() and one not in "()#:"))
+    return " ".join("".join(kept).split())[:_LONGEST_NAME]
+
+
 def author_line(name: str, user_id: str, channel_name: str) -> str:
     """Return the one line that tells the agent who speaks and where; a name can add no line."""
-    plain = " ".join(neutralise(name).split())[:_LONGEST_NAME] or user_id
+    plain = plain_name(name) or user_id
     place = f" in #{channel_name}" if channel_name else ""
     return f"From {plain} (Slack user {user_id}){place}:"
 

@@ -78,7 +78,7 @@ class MessagesBody(_Body):
 class MessagesAnswer(BaseModel):
     """The endpoint's answer; `success` only says that the message was passed on."""
 
-    message: str = ""
+    message: str | None = None
     success: bool
 
 

@@ -93,10 +93,12 @@ class Listener:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        failures = 0
+        failures, clock = 0, asyncio.get_running_loop().time
         while True:
+            began = clock()
             reason, was_up = await self._one_pair()
-            failures = 1 if was_up else failures + 1
+            # Sockets that open only to close again are no reason to hurry.
+            failures = 1 if was_up and clock() - began > _PING_EVERY else failures + 1
             await self._tell(up=False, reason=reason)
             wait = min(_SHORTEST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT / 1.2)
             with contextlib.suppress(TimeoutError):
@@ -174,6 +176,8 @@ class Listener:
 
     async def _tell(self, *, up: bool, reason: str) -> None:
         if self.presence.since is None or up != self.presence.up:
+            tell = self.log.info if up else self.log.warning
+            tell("environment.listening" if up else "environment.offline", reason=reason)
             self.presence = Presence(up, self._clock(), reason)
         else:
             self.presence = Presence(up, self.presence.since, reason)
@@ -212,6 +216,14 @@ class Listener:
         """Return the frame that asks for the state and for a replay of what is pending."""
         return frames.runtime_start(
             self._new_id(), self._runtime.agent_id, self._runtime.conversation_id, __version__
+        )
+
+    def is_for_us(self, frame: frames.Frame) -> bool:
+        """Whether a frame speaks of this conversation; one that names none does."""
+        named = frame.runtime
+        return named.agent_id in ("", self._runtime.agent_id) and named.conversation_id in (
+            "",
+            self._runtime.conversation_id,
         )
 
     def new_epoch(self) -> str:
@@ -314,13 +326,15 @@ class _Pair:
             answer.set_result(frame)
 
     async def _take_in(self, ready: list[frames.Frame]) -> None:
-        items = [item for frame in ready for item in self._turns.take(frame)]
-        try:
-            await self._listener.deliver(self._epoch, items)
-        except StoreError:
-            raise
-        except Exception:  # one frame that cannot be taken in must not end all the others
-            self._listener.log.exception("frame.defect", items=[type(item).__name__ for item in items])
+        for frame in ready:
+            if not self._listener.is_for_us(frame):
+                continue
+            try:
+                await self._listener.deliver(self._epoch, self._turns.take(frame))
+            except StoreError:
+                raise
+            except Exception:  # one frame that cannot be taken in must not end all the others
+                self._listener.log.exception("frame.defect", type=frame.type)
 
 
 async def _ping(socket: aiohttp.ClientWebSocketResponse, every: float) -> None:

@@ -118,6 +118,7 @@ class Turns:
         if isinstance(frame, DeviceStatus):
             return self._device(frame)
         if isinstance(frame, ControlRequest):
+            self._listed = None
             return [*self._complete(), self._asked(frame.request, frame.event_seq, listed=False)]
         if isinstance(frame, TurnFinished):
             return self._finished(frame)
@@ -211,7 +212,7 @@ class Turns:
     def _device(self, frame: DeviceStatus) -> list[Arrival]:
         pending = frame.device_status.pending_control_requests
         listed = tuple(entry.request.tool_call_id for entry in pending)
-        if listed == self._listed == ():
+        if listed == self._listed == ():  # told before, and nothing was asked since
             return []
         self._listed = listed
         asked: list[Arrival] = [self._asked(entry.request, frame.event_seq, listed=True) for entry in pending]

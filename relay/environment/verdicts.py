@@ -11,10 +11,8 @@ from relay.domain.deliveries import Delivered, Outcome, Refused, Retry
 from relay.environment.frames import answer, whole
 
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE})
-_FINAL = frozenset(
-    {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
-)
-_HINTS = {
+_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_HINTS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the environment refused the key: check LETTA_API_KEY",
     HTTPStatus.FORBIDDEN: "the key may not use this environment: check LETTA_API_KEY and the device's owner",
 }
@@ -25,7 +23,8 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
     """Return what an answer to a POST of messages means.
 
     404, 409 and 410: that connection is gone, so look the device up again. 408, 425, 429, 5xx and
-    whatever is not known: not now. 400, 401, 403, 422: never. 200 counts only with `success: true`.
+    whatever is not known: not now. Every other 4xx: never, or it would keep all behind it waiting.
+    200 counts only with `success: true`.
     """
     after = _seconds(retry_after, now)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
@@ -37,14 +36,12 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
         if said.success:
             return Delivered({"message": said.message, "status": status})
         return Retry(
-            f"the environment did not take it: {said.message[:_LONGEST_QUOTE] or 'no reason given'}", after
+            f"the environment did not take it: {(said.message or 'no reason given')[:_LONGEST_QUOTE]}", after
         )
     if status in _GONE:
         return Retry(f"the environment's connection is gone ({status})", after, away=True)
-    if status in _FINAL:
-        return Refused(
-            _HINTS.get(HTTPStatus(status)) or f"the environment refused it ({status}): {_quote(body)}"
-        )
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _LATER:
+        return Refused(_HINTS.get(status) or f"the environment refused it ({status}): {_quote(body)}")
     # A server that failed, or gave up waiting, may have handed it on before.
     uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
     return Retry(f"the environment answered {status}: {_quote(body)}", after, uncertain=uncertain)

@@ -3,6 +3,8 @@
 https://docs.slack.dev/apis/web-api/ (errors), https://docs.slack.dev/apis/web-api/rate-limits
 """
 
+from typing import Any
+
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 
@@ -38,7 +40,8 @@ _SERVER_ERROR = 500
 
 def code(problem: Exception) -> str:
     """Return Slack's name for an error, or an empty text for a failure of the carrier."""
-    return str(problem.response.get("error", "")) if isinstance(problem, SlackApiError) else ""
+    answer: Any = problem.response if isinstance(problem, SlackApiError) else None
+    return str(answer.get("error") or "") if hasattr(answer, "get") else ""
 
 
 def too_large(problem: Exception) -> bool:
@@ -64,7 +67,9 @@ def _of_answer(problem: SlackApiError) -> Outcome:
     if error in _APP_BROKEN:
         return Retry(f"Slack refuses the app: {error}", after=_APP_BROKEN_PAUSE)
     if error in _PASSING or status >= _SERVER_ERROR or not error:
-        return Retry(f"Slack answered {error or status}", after=_seconds(headers))
+        # Only a refusal for its rate is surely a refusal: the rest may have taken effect.
+        limited = error in ("ratelimited", "rate_limited")
+        return Retry(f"Slack answered {error or status}", after=_seconds(headers), uncertain=not limited)
     return Refused(error)
 
 

@@ -29,7 +29,9 @@ def record_evidence(
     approval = tx.approvals.latest(
         runtime.environment, runtime.agent_id, runtime.conversation_id, tool_call_id
     )
-    if approval is None or (approval.gone_at is not None and now > approval.gone_at + _LATE):
+    if approval is None:
+        return
+    if approval.gone_at is not None and not approval.open and now > approval.gone_at + _LATE:
         return
     if approvals.is_of_an_earlier_call(approval, sighting.epoch, sighting.event_seq):
         return
@@ -69,10 +71,19 @@ def _mark_gone(tx: Transaction, approval: Approval, sighting: Sighting, now: dat
 def pass_time(tx: Transaction, now: datetime) -> None:
     """Do what is due by time alone: end waits for evidence, forget keys and secrets of the past."""
     for approval in tx.approvals.gone_before(now - GRACE):
+        if _has_open_sibling(tx, approval):
+            continue
         _move(tx, approval, approvals.after_silence(approval, now), now)
     answer_silence(tx, now)
     tx.forget_seen(now - timedelta(days=1))
     tx.messages.forget_response_urls(now - timedelta(minutes=30))
+
+
+def _has_open_sibling(tx: Transaction, approval: Approval) -> bool:
+    """Whether another call waits for people: no tool of a turn starts before all are decided."""
+    asked = approval.asked
+    open_ones = tx.approvals.open_ones(asked.environment, asked.agent_id, asked.conversation_id)
+    return any(one.state is State.PENDING for one in open_ones)
 
 
 def end_turn(tx: Transaction, message_ids: Collection[str]) -> None:

@@ -83,8 +83,9 @@ def _seen_again(
 
 def _supersede(tx: Transaction, latest: Approval, now: datetime) -> None:
     tx.approvals.change(latest.id, {"state": State.SUPERSEDED})
-    for delivery in tx.deliveries.of_subject(latest.id, Kind.DECISION):
-        tx.deliveries.finish(delivery.id, DeliveryState.FAILED, now, "superseded by a newer request")
+    for kind in (Kind.DECISION, Kind.ANSWER):
+        for delivery in tx.deliveries.of_subject(latest.id, kind):
+            tx.deliveries.finish(delivery.id, DeliveryState.FAILED, now, "superseded by a newer request")
     refresh_cards(tx, latest.id, now)
     tx.record(latest.team_id, now, "approval.superseded", subject=latest.id)
 
@@ -101,9 +102,8 @@ def _new(
 ) -> Approval:
     # The run that asks names its messages; when it is unknown, everybody who spoke since the
     # last end of turn may have asked for it.
-    asking = tx.messages.some(message_ids) or tx.messages.in_turn(
-        asked.environment, asked.agent_id, asked.conversation_id
-    )
+    runtime = (asked.environment, asked.agent_id, asked.conversation_id)
+    asking = tx.messages.some(message_ids) if message_ids else tx.messages.in_turn(*runtime)
     return Approval(
         id=new_id("apr", now),
         team_id=audience.team_id,

@@ -8,6 +8,7 @@ from relay.domain.approvals import Approval, Decision, State, wordless_denial
 from relay.domain.deliveries import Kind
 from relay.domain.people import Person
 from relay.domain.policy import Rights, may_decide
+from relay.domain.text import plain_name
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
 from relay.use_cases.whisper import Listener, Sentence, whisper
@@ -68,7 +69,7 @@ def _refusal(
 
 
 def _decision(click: Click, now: datetime, *, approve: bool) -> Decision:
-    reason = "" if approve else wordless_denial(click.person.name)
+    reason = "" if approve else wordless_denial(plain_name(click.person.name) or click.person.user_id)
     return Decision(approve, reason, click.person.user_id, now)
 
 

@@ -48,7 +48,7 @@ def retry_delivery(tx: Transaction, delivery: Delivery, actor: str, now: datetim
 
     A decision is retried only while its request still fails for want of delivery.
     """
-    if delivery.state is not DeliveryState.FAILED:
+    if delivery.state is not DeliveryState.FAILED or delivery.kind is Kind.ANSWER:
         return False
     approval = tx.approvals.get(delivery.subject_id) if delivery.kind is Kind.DECISION else None
     if delivery.kind is Kind.DECISION and (approval is None or approval.state is not State.FAILED):

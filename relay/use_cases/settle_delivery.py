@@ -202,6 +202,10 @@ def _next_place(
         tx.approvals.change_copy(copy_id, {"places": list(rest), "channel_id": None, "ts": None})
         refresh_copy(tx, copy_id, approval.team_id, now)
         return
+    others = [one for one in tx.approvals.copies(approval.id) if one.id != copy_id]
+    if any(one.ts is not None or one.places for one in others):
+        tx.approvals.change_copy(copy_id, {"places": [], "channel_id": None, "ts": None})
+        return
     reason = f"Denied by relay: there is no place in Slack to ask people ({refused.reason})."
     decision = Decision(approve=False, reason=reason, user_id="", decided_at=now)
     if tx.approvals.decide(approval, decision):

@@ -48,8 +48,8 @@ def refused(error: str, status: int = 200, headers: dict[str, str] | None = None
 MEANINGS: list[tuple[Exception, Outcome]] = [
     (refused("ratelimited", 429, {"Retry-After": "7"}), Retry("Slack answered ratelimited", after=7.0)),
     (refused("ratelimited", 429, {"Retry-After": "soon"}), Retry("Slack answered ratelimited")),
-    (refused("internal_error", 500), Retry("Slack answered internal_error")),
-    (refused("", 503), Retry("Slack answered 503")),
+    (refused("internal_error", 500), Retry("Slack answered internal_error", uncertain=True)),
+    (refused("", 503), Retry("Slack answered 503", uncertain=True)),
     (refused("invalid_auth"), Retry("Slack refuses the app: invalid_auth", after=30.0)),
     (refused("token_revoked"), Retry("Slack refuses the app: token_revoked", after=30.0)),
     (refused("missing_scope"), Retry("Slack refuses the app: missing_scope", after=30.0)),

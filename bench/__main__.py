@@ -17,14 +17,14 @@ from bench.report import report
 from bench.rounds import Figures, Lengths, one_round
 from bench.stub import Stub
 
-_WHOLE = Lengths(rounds=3, schedule=6.0, saturation=4.0)
-_QUICK = Lengths(rounds=1, schedule=2.0, saturation=1.5)
+_WHOLE = Lengths(rounds=3, schedule=6.0, saturation=4.0, drain=12.0)
+_QUICK = Lengths(rounds=1, schedule=2.0, saturation=1.5, drain=5.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(prog="bench", description="Measures the relay beside plain Bolt.")
-    parser.add_argument("--quick", action="store_true", help="one short round: about 20 seconds, for trying")
+    parser.add_argument("--quick", action="store_true", help="one short round: about 30 seconds, for trying")
     lengths = _QUICK if parser.parse_args(arguments).quick else _WHOLE
     try:
         asyncio.run(_measure(lengths))

@@ -14,16 +14,17 @@ _RATE = 50
 _CONNECTIONS = 64
 _WARM_UP = 400
 _MOST_A_SECOND = 6000  # commands signed ahead for each second of saturation
-_QUIET, _LONGEST = 5.0, 20.0  # when nothing comes for so long, or not all in so long, the rest is lost
+_QUIET = 5.0  # when nothing comes for so long, the rest is lost
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """How many rounds, and how many seconds of each phase."""
+    """How many rounds, and how many seconds of each phase; what is still on its way after `drain` is lost."""
 
     rounds: int
     schedule: float
     saturation: float
+    drain: float
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,6 @@ class _Round:
     async def _settled(self, outcome: Outcome) -> float:
         """Wait until what was acknowledged has arrived; count it, and return the rate of arrival."""
         arrivals, forwards = self._stub.arrivals, self._contestant.forwards
-        rate = await arrivals.of(outcome.acknowledged, _QUIET, _LONGEST) if forwards else 0.0
+        rate = await arrivals.of(outcome.acknowledged, _QUIET, self._lengths.drain) if forwards else 0.0
         self._count.take(outcome, arrivals, forwards=forwards)
         return rate

@@ -15,9 +15,8 @@ from relay.domain.runtime import Runtime
 
 DEFAULT_ENVIRONMENT = "default"
 DEFAULT_CONVERSATION = "default"
-_NAMES = [
-    f"RELAY_{name}" for name in ("APPROVALS_CHANNEL", "APPROVERS", "CONFIG", "HOST", "PORT", "STORE_URL")
-]
+_PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "CONFIG", "HOST", "PORT", "STORE_URL")
+_NAMES = [f"RELAY_{name}" for name in _PLAIN]
 _SETTINGS = {*_NAMES, *(f"{name}_FILE" for name in _NAMES)}
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
 _USER = re.compile(r"[UW][A-Z0-9]{2,}")

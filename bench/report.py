@@ -100,7 +100,7 @@ def _losses(results: Results) -> str:
         rounds = results[one.name]
         sent, refused = sum(each.sent for each in rounds), sum(each.refused for each in rounds)
         lost, doubled = sum(each.lost for each in rounds), sum(each.doubled for each in rounds)
-        arrived = f"; of these lost {lost}, doubled {doubled}" if one.forwards else ""
+        arrived = f"; of these lost or late {lost}, doubled {doubled}" if one.forwards else ""
         lines.append(
             f"{one.title}: sent {sent}, not acknowledged {refused}, acknowledged {sent - refused}{arrived}"
         )

@@ -1,0 +1,242 @@
+"""Makes the Config out of the process environment and relay.toml, or says everything that is wrong."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from relay.config.relay_toml import Tables, no_setting, read_tables
+from relay.config.tables import (
+    DEFAULT_CONVERSATION,
+    DEFAULT_ENVIRONMENT,
+    EnvironmentTable,
+    RouteTable,
+    SecretSource,
+    SlackTable,
+)
+from relay.config.unused import unused
+from relay.config.values import Config, ConfigError, Environment, Route, SlackConfig
+from relay.config.variables import CHANNEL, USER, Reading, is_port, is_sqlite, is_url, starts
+from relay.domain.runtime import Runtime
+
+_PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "CONFIG", "HOST", "PORT", "STORE_URL")
+_NAMES = [f"RELAY_{name}" for name in _PLAIN]
+_SETTINGS = {*_NAMES, *(f"{name}_FILE" for name in _NAMES)}
+
+
+def load(variables: Mapping[str, str], folder: Path) -> Config:
+    """Return the configuration in `variables` and in the file they name, or relay.toml in `folder`.
+
+    Raises ConfigError with every problem there is.
+    """
+    reading = Reading(variables)
+    for name in sorted(set(variables) - _SETTINGS):
+        if name.startswith("RELAY_"):
+            reading.problems.append(no_setting(name, name, _NAMES))
+    file = _read_file(reading, folder)
+    slack = _slack(reading, file.slack)
+    environments = dict(_environments(reading, file))
+    approvers = reading.ids("RELAY_APPROVERS", USER, "user ids like U0123ABCD, separated by commas")
+    routes = tuple(_routes(reading, file, environments, approvers))
+    config = Config(
+        slack=slack,
+        environments=environments,
+        routes=routes,
+        approvers=frozenset(approvers),
+        allowed_workspaces=frozenset(file.slack.allowed_workspaces),
+        store_url=reading.checked(
+            "RELAY_STORE_URL",
+            is_sqlite,
+            "use sqlite:///relay.db, or sqlite:////absolute/path.db",
+            "sqlite:///relay.db",
+        ),
+        host=reading.value("RELAY_HOST", "127.0.0.1"),
+        port=_port(reading),
+        unused=tuple(unused(reading, file, environments, routes)),
+    )
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return config
+
+
+def store_url(variables: Mapping[str, str]) -> str:
+    """Return where the store is, for commands that need nothing else. Raises ConfigError."""
+    reading = Reading(variables)
+    url = reading.value("RELAY_STORE_URL", "sqlite:///relay.db")
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return url
+
+
+def _read_file(reading: Reading, folder: Path) -> Tables:
+    before = len(reading.problems)
+    named = reading.value("RELAY_CONFIG")
+    if len(reading.problems) > before:
+        return Tables(whole=False)
+    path = Path(named) if named else folder / "relay.toml"
+    if not named and not path.exists():
+        return Tables()
+    tables = read_tables(path, named or "relay.toml")
+    reading.problems += tables.problems
+    return tables
+
+
+def _slack(reading: Reading, table: SlackTable) -> SlackConfig:
+    bot_token = reading.checked(
+        "SLACK_BOT_TOKEN",
+        starts("xoxb-"),
+        "a bot token starts with xoxb-",
+        needed="the bot token of the installed app",
+    )
+    app_token = reading.checked("SLACK_APP_TOKEN", starts("xapp-"), "an app-level token starts with xapp-")
+    secret = reading.checked(
+        "SLACK_SIGNING_SECRET",
+        lambda value: len(value) >= 8 and value.isascii(),
+        "copy it from the app's Basic Information page",
+        needed="" if app_token else "set it for HTTP, or set SLACK_APP_TOKEN for Socket Mode",
+    )
+    api_url = reading.checked(
+        "SLACK_API_URL",
+        lambda value: is_url(value) and value.endswith("/api/"),
+        "a URL that ends in /api/",
+        "https://slack.com/api/",
+    )
+    return SlackConfig(
+        bot_token=SecretStr(bot_token),
+        signing_secret=SecretStr(secret) if secret else None,
+        app_token=SecretStr(app_token) if app_token else None,
+        api_url=api_url,
+        command=table.command,
+        quote_commands=table.quote_commands,
+    )
+
+
+def _environments(reading: Reading, file: Tables) -> Iterator[tuple[str, Environment]]:
+    base_url = reading.checked(
+        "LETTA_BASE_URL", is_url, "an http:// or https:// URL without a path", "https://api.letta.com"
+    ).rstrip("/")
+    own_keys = bool(file.environments) and all(table.api_key for table in file.environments.values())
+    key = reading.checked(
+        "LETTA_API_KEY",
+        lambda value: value.isascii(),
+        "it has characters no key has",
+        needed="" if own_keys or not file.whole else "the key of the Letta account that owns the environment",
+    )
+    for name, table in file.environments.items():
+        yield name, _environment(reading, f"{file.name}: environments.{name}", name, table, base_url, key)
+    if file.whole and DEFAULT_ENVIRONMENT not in file.environments:
+        yield from _default_environment(reading, file, base_url, key)
+
+
+def _environment(
+    reading: Reading, where: str, name: str, table: EnvironmentTable, base_url: str, key: str
+) -> Environment:
+    own = _secret(reading, f"{where}.api_key", table.api_key) if table.api_key else key
+    url = (table.base_url or base_url).rstrip("/")
+    if table.base_url is not None and not is_url(url):
+        reading.problems.append(f"{where}.base_url is malformed: an http:// or https:// URL")
+    return Environment(
+        name, table.agent_id, url, SecretStr(own), table.device_id, table.connection_id, table.name
+    )
+
+
+def _default_environment(
+    reading: Reading, file: Tables, base_url: str, key: str
+) -> Iterator[tuple[str, Environment]]:
+    agent_id = reading.value("LETTA_AGENT_ID")
+    device_id, connection_id = reading.value("LETTA_DEVICE_ID"), reading.value("LETTA_CONNECTION_ID")
+    problems = []
+    if not agent_id:
+        problems.append("LETTA_AGENT_ID is missing: the agent that people talk to")
+    if not device_id and not connection_id:
+        problems.append("LETTA_DEVICE_ID is missing: the device the agent works on (or LETTA_CONNECTION_ID)")
+    if device_id and connection_id:
+        problems.append("LETTA_DEVICE_ID and LETTA_CONNECTION_ID are both set: keep the device, which stays")
+    begun = agent_id or device_id or connection_id
+    if not file.environments or (begun and not _leaves_default_out(file)):
+        reading.problems += problems
+    elif problems:
+        return  # nobody misses an environment that nothing leads to
+    yield (
+        DEFAULT_ENVIRONMENT,
+        Environment(
+            DEFAULT_ENVIRONMENT, agent_id, base_url, SecretStr(key), device_id or None, connection_id or None
+        ),
+    )
+
+
+def _leaves_default_out(file: Tables) -> bool:
+    """Return whether the file has routes and none leads to the environment of the variables."""
+    names = {table.environment for table in file.routes.values()}
+    return bool(names) and DEFAULT_ENVIRONMENT not in names
+
+
+def _secret(reading: Reading, where: str, source: SecretSource) -> str:
+    before = len(reading.problems)
+    value = reading.value(source.env) if source.env else reading.content(where, str(source.file))
+    if not value and len(reading.problems) == before:
+        reading.problems.append(f"{where}: {source.env or source.file} holds no value")
+    return value
+
+
+def _routes(
+    reading: Reading, file: Tables, environments: Mapping[str, Environment], approvers: list[str]
+) -> Iterator[Route]:
+    routed = bool(file.routes) and all(table.approvals for table in file.routes.values())
+    channel = reading.checked(
+        "RELAY_APPROVALS_CHANNEL",
+        lambda value: bool(CHANNEL.fullmatch(value)),
+        "a channel id like C0123ABCD",
+        needed="" if routed or not file.whole else "the id of the channel where approval cards are posted",
+    )
+    asked_in: dict[Runtime, tuple[str, ...]] = {}
+    for number, table in _route_tables(reading, file, environments).items():
+        where = f"{file.name}: route {number}"
+        reading.problems += (f"{where}: {problem}" for problem in _route_problems(table))
+        environment = environments.get(table.environment)
+        if environment is None:
+            if file.whole:
+                known = ", ".join(environments) or "none"
+                reading.problems.append(f"{where}: no environment {table.environment!r} (known: {known})")
+            continue
+        runtime = Runtime(environment.name, environment.agent_id, table.conversation)
+        places = tuple(table.approvals or [channel])
+        if asked_in.setdefault(runtime, places) != places:
+            hint = "give both the same approvals, or each its own conversation"
+            reading.problems.append(
+                f"{where}: another route posts cards of its conversation elsewhere: {hint}"
+            )
+        # The approvers' own DMs come last: better a private question than an agent that is stuck.
+        yield Route(table.channel, runtime, (*places, *approvers))
+
+
+def _route_tables(
+    reading: Reading, file: Tables, environments: Mapping[str, Environment]
+) -> dict[int, RouteTable]:
+    """Return the routes of the file, or else the one that takes everything."""
+    conversation = reading.value("LETTA_CONVERSATION_ID", DEFAULT_CONVERSATION)
+    if file.routes or not file.whole:
+        return file.routes
+    only = next(iter(environments)) if len(environments) == 1 else DEFAULT_ENVIRONMENT
+    if only not in environments:
+        known = ", ".join(environments)
+        reading.problems.append(
+            f"{file.name}: write [[routes]] that say which channel leads to which of {known}"
+        )
+        return {}
+    return {1: RouteTable(environment=only, conversation=conversation)}
+
+
+def _route_problems(table: RouteTable) -> Iterator[str]:
+    if table.channel not in ("*", "dm") and not CHANNEL.fullmatch(table.channel):
+        yield 'channel must be a channel id, "dm" or "*"'
+    if table.conversation in ("thread", "channel"):
+        yield 'conversation must be "default" or a conversation id'
+    for place in table.approvals:
+        if not CHANNEL.fullmatch(place) and not USER.fullmatch(place):
+            yield f"approvals takes channel and user ids, not {place!r}"
+
+
+def _port(reading: Reading) -> int:
+    value = reading.checked("RELAY_PORT", is_port, "a number from 0 to 65535", "3000")
+    return int(value) if is_port(value) else 0

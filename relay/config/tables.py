@@ -1,0 +1,77 @@
+"""The tables of relay.toml; the description of each setting says what to write there."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DEFAULT_ENVIRONMENT = "default"
+DEFAULT_CONVERSATION = "default"
+
+
+class Strict(BaseModel):
+    """A table that takes its own settings alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretSource(Strict):
+    """Where a secret stands: never the value itself."""
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("needs one of env and file")
+        return self
+
+
+class SlackTable(Strict):
+    """[slack]: what people type, and from where."""
+
+    command: str = Field(
+        default="/letta",
+        pattern=r"^/[a-z0-9_-]{1,31}$",
+        description='say a slash and then a-z, 0-9, - or _, as in "/letta"',
+    )
+    allowed_workspaces: list[str] = Field(
+        default=[], description='say a list of team ids, as in ["T0123ABCD"]'
+    )
+    quote_commands: bool = Field(default=True, description="say true or false")
+
+
+class EnvironmentTable(Strict):
+    """[environments.NAME]: an agent and where it works."""
+
+    agent_id: str = Field(min_length=1, description='say the id of the agent, as in "agent-…"')
+    device_id: str | None = Field(default=None, description="say the id of the device, in quotes")
+    connection_id: str | None = Field(default=None, description="say the id of the connection, in quotes")
+    name: str | None = Field(default=None, description="say the name of the device, in quotes")
+    base_url: str | None = Field(
+        default=None, description='say a URL in quotes, as in "https://api.letta.com"'
+    )
+    api_key: SecretSource | None = Field(
+        default=None, description='never the value itself; say { env = "NAME" } or { file = "PATH" }'
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if sum(value is not None for value in (self.device_id, self.connection_id, self.name)) != 1:
+            raise ValueError("say where the agent works by one of device_id, connection_id and name")
+        return self
+
+
+class RouteTable(Strict):
+    """[[routes]]: where a channel's messages go, and where cards are posted."""
+
+    channel: str = Field(default="*", min_length=1, description='say a channel id, "dm" or "*"')
+    environment: str = Field(
+        default=DEFAULT_ENVIRONMENT, description="say the name of an environment, in quotes"
+    )
+    conversation: str = Field(
+        default=DEFAULT_CONVERSATION, min_length=1, description='say "default" or a conversation id'
+    )
+    approvals: list[str] = Field(
+        default=[], description='say a list of channel and user ids, as in ["C0123ABCD"]'
+    )

@@ -1,0 +1,92 @@
+"""What a relay is configured with: frozen values, made by `load` alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import SecretStr
+
+from relay.domain.policy import Rights
+from relay.domain.runtime import Runtime
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message lists every problem, a line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(
+            "\n".join(["the configuration cannot be used:", *(f"  - {one}" for one in problems)])
+        )
+
+
+@dataclass(frozen=True)
+class SlackConfig:
+    """How Slack is reached, and what it may ask. Without `app_token` Slack calls us over HTTP."""
+
+    bot_token: SecretStr
+    signing_secret: SecretStr | None
+    app_token: SecretStr | None
+    api_url: str
+    command: str
+    quote_commands: bool
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment by the name the configuration gives it; one of the three addresses is set."""
+
+    name: str
+    agent_id: str
+    base_url: str
+    api_key: SecretStr
+    device_id: str | None = None
+    connection_id: str | None = None
+    device_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a channel's messages go, and where the cards of that conversation are posted, in turn."""
+
+    channel: str
+    runtime: Runtime
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the relay is told from outside; `unused` says in words what of it changes nothing."""
+
+    slack: SlackConfig
+    environments: Mapping[str, Environment]
+    routes: tuple[Route, ...]
+    approvers: frozenset[str]
+    allowed_workspaces: frozenset[str]
+    store_url: str
+    host: str
+    port: int
+    unused: tuple[str, ...] = ()
+
+    def route(self, channel_id: str) -> Route | None:
+        """Return the first route that takes messages of a channel."""
+        kind = "dm" if channel_id.startswith("D") else channel_id
+        return self._by_channel.get(kind) or self._by_channel.get("*")
+
+    @cached_property
+    def _by_channel(self) -> Mapping[str, Route]:
+        return first_by_channel(self.routes)
+
+    def rights(self, home_team: str) -> Rights:
+        """Return who may do what in the workspace `home_team`."""
+        return Rights(home_team, self.allowed_workspaces, self.approvers)
+
+
+def first_by_channel(routes: tuple[Route, ...]) -> dict[str, Route]:
+    """Return the route that takes each channel; those behind it, or behind a "*", take nothing."""
+    found: dict[str, Route] = {}
+    for route in routes:
+        found.setdefault(route.channel, route)
+        if route.channel == "*":
+            break
+    return found

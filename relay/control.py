@@ -4,8 +4,9 @@ With the relay stopped the same questions are put to the store directly, by the 
 """
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from relay.store.engine import store_path
 from relay.use_cases.retry_delivery import retry_delivery
 
 _PAGE = 200
+_LIMIT = 50
+_COUNTED = 1_000  # what is not listed is counted no further: it is read for that alone
 Answer = dict[str, Any]
 Ask = Callable[[str, dict[str, str]], Awaitable[Answer]]
 
@@ -35,22 +38,51 @@ def socket_path(store_url: str) -> Path:
 async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
     """Answer one question of the command line. Raises ControlError."""
     now = datetime.now(UTC)
-    works: dict[str, Callable[[Transaction], Answer]] = {
-        "deliveries.list": lambda tx: _list(tx, facts),
-        "deliveries.show": lambda tx: _described(_found(tx, facts), whole=True),
-        "deliveries.retry": lambda tx: _retry(tx, facts, now),
+    works: dict[str, Callable[[], Awaitable[Answer]]] = {
+        "deliveries.list": lambda: _list(store, facts),
+        "deliveries.show": lambda: store.transact(lambda tx: _described(_found(tx, facts), whole=True)),
+        "deliveries.retry": lambda: store.transact(lambda tx: _retry(tx, facts, now)),
     }
     if question not in works:
         raise ControlError(
             f"unknown question {question!r}: the command line is of another version than the relay"
         )
-    return await store.transact(works[question])
+    return await works[question]()
 
 
-def _list(tx: Transaction, facts: dict[str, str]) -> Answer:
-    page = tx.deliveries.page(state=facts.get("state") or None, most=_PAGE, after=facts.get("after", ""))
-    following = page[-1].id if len(page) == _PAGE else ""
-    return {"deliveries": [_described(delivery) for delivery in page], "after": following}
+async def _list(store: Store, facts: dict[str, str]) -> Answer:
+    limit = int(facts["limit"]) if facts.get("limit", "").isdecimal() else _LIMIT
+    if after := facts.get("after", ""):
+        await store.transact(lambda tx: _found(tx, {"id": after}))
+    listed: list[Answer] = []
+    more = 0
+    async for delivery in _older(store, facts.get("state") or None, after, limit + _COUNTED + 1):
+        if len(listed) < limit:
+            listed.append(_described(delivery))
+        else:
+            more += 1
+    return {
+        "deliveries": listed,
+        "after": listed[-1]["id"] if listed and more else "",
+        "more": min(more, _COUNTED),
+        "more_is_exact": more <= _COUNTED,
+    }
+
+
+async def _older(store: Store, state: str | None, after: str, most: int) -> AsyncIterator[Delivery]:
+    """Yield up to `most` deliveries, newest first, page by page: what people send is stored in between."""
+    while most > 0:
+        size = min(most, _PAGE)
+        page = await store.transact(partial(_page, state=state, most=size, after=after))
+        for delivery in page:
+            yield delivery
+        if len(page) < size:
+            return
+        most, after = most - size, page[-1].id
+
+
+def _page(tx: Transaction, *, state: str | None, most: int, after: str) -> list[Delivery]:
+    return tx.deliveries.page(state=state, most=most, after=after)
 
 
 def _found(tx: Transaction, facts: dict[str, str]) -> Delivery:

@@ -60,11 +60,53 @@ async def test_people_read_a_table_where_scripts_read_json(here: World) -> None:
     listed = await relay_in_thread(here, "deliveries", "list")
     shown = await relay_in_thread(here, "deliveries", "show", which)
     again = await relay_in_thread(here, "deliveries", "show", "nonsense")
-    assert listed.out.splitlines()[0].split() == ["ID", "KIND", "STATE", "TRIES", "LAST", "ERROR"]
-    assert which in listed.out
+    heads, *rows = listed.out.splitlines()
+    assert heads.split() == [
+        "ID",
+        "KIND",
+        "STATE",
+        "ENVIRONMENT",
+        "CREATED",
+        "TRIES",
+        "NEXT",
+        "LAST",
+        "ERROR",
+    ]
+    [row] = [row.split() for row in rows if row.startswith(which)]
+    assert row[1:4] == ["message", "failed", "default"]
+    assert "422" in " ".join(row)
     assert which in shown.out
     assert again.status == 1
     assert "nonsense" in again.problem
+
+
+async def test_a_list_that_is_cut_short_says_what_to_type_for_the_rest_beside_a_relay_and_without_one(
+    here: World,
+) -> None:
+    await here.slack.slash(ADA, OPS, "hello")
+    await here.thread_says("echo: hello")
+    beside = await _pages(here)
+    await here.stop_relay()
+    without = await _pages(here)
+    assert beside == without
+    assert len(beside) == len(set(beside)) == 3
+
+
+async def _pages(world: World) -> list[str]:
+    """Return the ids that are listed when each page is asked for as the page before says."""
+    found: list[str] = []
+    asked = ["deliveries", "list", "--limit", "1"]
+    for left in (2, 1, 0):
+        said = await relay_in_thread(world, *asked)
+        _, row, *rest = said.out.splitlines()
+        found.append(row.split()[0])
+        if left:
+            [hint] = rest
+            assert hint.startswith(f"{left} more: relay deliveries list --limit 1 --after ")
+            asked = hint.split(": relay ")[1].split()
+        else:
+            assert rest == []
+    return found
 
 
 async def test_a_delivery_that_did_not_fail_is_not_retried(here: World) -> None:
@@ -135,6 +177,22 @@ async def test_check_says_what_a_good_configuration_comes_to_and_prints_no_secre
     secrets = (idle.slack.bot_token, idle.slack.signing_secret, idle.environment.api_key)
     assert not any(secret in said.out for secret in secrets)
     assert idle.slack.calls == []
+
+
+async def test_check_says_what_is_configured_and_unused_and_is_content(idle: World) -> None:
+    unused = {"SLACK_APP_TOKEN": "xapp-1"}
+    said, silent = await asyncio.gather(relay(idle, "check", changed=unused), relay(idle, "check"))
+    assert (said.status, said.err) == (0, "")
+    assert "  unused: SLACK_SIGNING_SECRET: " in said.out
+    assert "unused" not in silent.out
+
+
+async def test_a_store_in_a_folder_that_is_not_there_is_refused_and_the_folder_not_made(idle: World) -> None:
+    folder = idle.folder / "nowhere"
+    said = await relay(idle, "serve", changed={"RELAY_STORE_URL": f"sqlite:///{folder}/relay.db"})
+    assert said.status == 1
+    assert said.problem == f"relay: the folder {folder} does not exist: create it, or set RELAY_STORE_URL"
+    assert not folder.exists()
 
 
 async def test_serve_takes_its_secrets_from_files(idle: World) -> None:

@@ -1,0 +1,86 @@
+"""What may be typed after `relay`, and the words of its help."""
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from typing import Any
+
+from relay import __version__
+
+STATES = {
+    "pending": "waits for its NEXT attempt or, without one, for the delivery before it",
+    "sending": "is under way",
+    "delivered": "was taken by its destination",
+    "failed": "was given up: refused, or too late; `retry` sends it again",
+}
+KINDS = {
+    "message": "what a person said, to the environment",
+    "decision": "an Approve or Deny, to the environment",
+    "answer": "a decision that had no effect, to the environment once more over its socket",
+    "root": "the message in Slack that quotes a command and whose thread carries the rest",
+    "status": "how a message fares, in its thread",
+    "reply": "the agent's words, in the thread",
+    "card": "one copy of an approval's card",
+    "whisper": "a sentence for one person alone",
+}
+_DEFAULT_LIMIT = 50
+
+
+def parser() -> ArgumentParser:
+    """Return the parser; what it parses names its `command`."""
+    whole = ArgumentParser(prog="relay", description="Puts people in the loop of a Letta agent, in Slack.")
+    whole.add_argument("--version", action="version", version=f"relay {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "serve", "serve one workspace until stopped")
+    _add(commands, "demo", "walk through the whole job between stand-ins, with no account")
+    _add(commands, "check", "check the configuration and say what it comes to")
+    deliveries = commands.add_parser(
+        "deliveries",
+        help="see and mend what has to leave",
+        description="See and mend what has to leave, beside a running relay or with it stopped.",
+        epilog=_legend(),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    _add_verbs(deliveries.add_subparsers(required=True, metavar="VERB"))
+    return whole
+
+
+def _add_verbs(verbs: Any) -> None:
+    listing = _add(
+        verbs,
+        "list",
+        "list deliveries, newest first",
+        epilog=_legend(),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    listing.add_argument("--state", choices=list(STATES), help="only those in this state")
+    listing.add_argument(
+        "--limit", type=_positive, default=_DEFAULT_LIMIT, metavar="N", help="at most so many (%(default)s)"
+    )
+    listing.add_argument("--after", default="", metavar="ID", help="only those older than this delivery")
+    showing = _add(verbs, "show", "show one delivery")
+    retrying = _add(verbs, "retry", "send a failed delivery again")
+    for verb in (showing, retrying):
+        verb.add_argument("id", metavar="ID", help="as `relay deliveries list` names it")
+    for verb in (listing, showing, retrying):
+        verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add(commands: Any, name: str, text: str, **more: Any) -> ArgumentParser:
+    added: ArgumentParser = commands.add_parser(
+        name, help=text, description=text[:1].upper() + text[1:] + ".", **more
+    )
+    added.set_defaults(command=name)
+    return added
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is no number from 1 upwards")
+    return int(text)
+
+
+def _legend() -> str:
+    width = max(map(len, [*STATES, *KINDS]))
+    lines = []
+    for title, words in (("states:", STATES), ("kinds:", KINDS)):
+        lines += [title, *(f"  {word.ljust(width)}  {text}" for word, text in words.items()), ""]
+    return "\n".join(lines)

@@ -1,0 +1,31 @@
+"""`relay check`: what the configuration comes to; nobody is contacted."""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from relay.cli.ending import misused
+from relay.config import Config, ConfigError, load
+
+
+def check(_: Namespace) -> int:
+    """Say what the configuration comes to, or everything that is wrong with it."""
+    try:
+        config = load(os.environ, Path.cwd())
+    except ConfigError as problem:
+        return misused(problem)
+    _say(config)
+    return 0
+
+
+def _say(config: Config) -> None:
+    print("The configuration is good.")
+    print(f"  Slack: {'Socket Mode' if config.slack.app_token else 'HTTP'}, command {config.slack.command}")
+    for route in config.routes:
+        places = ", ".join(route.places)
+        where = f"{route.runtime.environment}, conversation {route.runtime.conversation_id}"
+        print(f"  channel {route.channel} -> {where}; cards: {places}")
+    approvers = ", ".join(sorted(config.approvers)) or "any full member"
+    print(f"  approvers: {approvers}\n  store: {config.store_url}")
+    for sentence in config.unused:
+        print(f"  unused: {sentence}")

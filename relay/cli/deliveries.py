@@ -1,0 +1,96 @@
+"""`relay deliveries`: asks the running relay, or the store when none runs, and prints what it says."""
+
+import asyncio
+import json
+import os
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from relay.cli.ending import failed, misused
+from relay.config import ConfigError, store_url
+from relay.control import ControlError, ask
+from relay.store import StoreError
+
+_COLUMNS = ("ID", "KIND", "STATE", "ENVIRONMENT", "CREATED", "TRIES", "NEXT", "LAST ERROR")
+
+
+def list_page(parsed: Namespace) -> int:
+    """List deliveries, newest first."""
+    facts = {"state": parsed.state or "", "after": parsed.after, "limit": str(parsed.limit)}
+    return _answered(parsed, "deliveries.list", facts, lambda found: _print_page(parsed, found))
+
+
+def show(parsed: Namespace) -> int:
+    """Show one delivery."""
+    return _answered(parsed, "deliveries.show", {"id": parsed.id}, _print_whole)
+
+
+def retry(parsed: Namespace) -> int:
+    """Send a failed delivery again."""
+    return _answered(
+        parsed,
+        "deliveries.retry",
+        {"id": parsed.id},
+        lambda found: print(f"sending {found['retried']} again"),
+    )
+
+
+def _answered(
+    parsed: Namespace, question: str, facts: dict[str, str], tell: Callable[[dict[str, Any]], None]
+) -> int:
+    """Ask and print the answer, for a script or by `tell` for a person."""
+    try:
+        found = asyncio.run(ask(store_url(os.environ), question, facts))
+    except ConfigError as problem:
+        return misused(problem)
+    except (ControlError, StoreError) as problem:
+        return failed(problem)
+    if parsed.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        tell(found)
+    return 0
+
+
+def _print_page(parsed: Namespace, found: dict[str, Any]) -> None:
+    rows = [_row(delivery) for delivery in found["deliveries"]]
+    _print_table([_COLUMNS, *rows] if rows else [("no deliveries",)])
+    if found["more"]:
+        state = f" --state {parsed.state}" if parsed.state else ""
+        limit = f" --limit {parsed.limit}"
+        count = f"{found['more']} more" if found["more_is_exact"] else f"over {found['more']} more"
+        print(f"{count}: relay deliveries list{state}{limit} --after {found['after']}")
+
+
+def _row(delivery: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        delivery["id"],
+        delivery["kind"],
+        delivery["state"],
+        delivery["environment"] or "-",
+        _time(delivery["created_at"]),
+        str(delivery["attempts"]),
+        _time(delivery["next_attempt_at"]),
+        _line(delivery["last_error"]),
+    )
+
+
+def _time(written: str | None) -> str:
+    return datetime.fromisoformat(written).strftime("%Y-%m-%d %H:%M:%SZ") if written else "-"
+
+
+def _line(text: str) -> str:
+    """Return what another program said as one line that tells a terminal nothing."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
+def _print_whole(found: dict[str, Any]) -> None:
+    _print_table([(f"{name}:", json.dumps(value, ensure_ascii=False)) for name, value in found.items()])
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

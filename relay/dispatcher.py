@@ -14,13 +14,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from relay.domain.deliveries import LEASE, Delivery, Kind, Outcome, Retry
+from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, Retry
 from relay.store import Store, StoreError, Transaction
 from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery
 
 _IN_FLIGHT = 128  # bounds open requests, and so memory, when a neighbour is slow
 _BATCH = 64
 _STORE_TROUBLE_PAUSE = 1.0
+_COURTESY = 0.003  # claims would compete with the acknowledgements; so they also come in larger batches
 _LONGEST_SLEEP = LEASE.total_seconds() / 2
 
 Send = Callable[[Delivery], Awaitable[Outcome]]
@@ -60,10 +61,16 @@ class Dispatcher:
         self._log = log
         self._at = at
         self._due = asyncio.Event()
+        self._waking: asyncio.TimerHandle | None = None
         self._attempts: dict[str, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
-        """Look for something due: a commit may have left it."""
+        """Look for something due in a moment: whoever waits for that commit is answered first."""
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(_COURTESY, self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._waking = None
         self._due.set()
 
     async def run(self) -> None:
@@ -147,7 +154,7 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - the record's boundary: a defect is told, its lease brings the row back
             self._log.exception("delivery.not_recorded", delivery_id=delivery.id)
             return
-        self._log.info(
+        self._tell_log(outcome)(
             "delivery.attempted",
             delivery_id=delivery.id,
             kind=delivery.kind,
@@ -156,6 +163,12 @@ class Dispatcher:
             outcome=type(outcome).__name__.lower(),
             reason=getattr(outcome, "reason", ""),
         )
+
+    def _tell_log(self, outcome: Outcome) -> Callable[..., None]:
+        found: Callable[..., None] = {Delivered: self._log.info, Retry: self._log.warning}.get(
+            type(outcome), self._log.error
+        )
+        return found
 
     async def _renew_leases(self) -> None:
         while True:

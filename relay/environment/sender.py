@@ -5,13 +5,14 @@ from datetime import datetime
 from urllib.parse import quote
 
 import aiohttp
-import httpx
 
 from relay.config import Environment
 from relay.domain.deliveries import Delivery, Kind, Outcome, Refused, Retry
 from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
 from relay.environment.frames import ApprovalDecision, ApprovalMessage, MessagesBody, UserMessage
 from relay.environment.verdicts import meaning
+
+_LIMITS = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
 
 
 def body_of(delivery: Delivery) -> MessagesBody:
@@ -39,17 +40,20 @@ def body_of(delivery: Delivery) -> MessagesBody:
 
 
 class EnvironmentSender:
-    """Sends one delivery at a time to the present connection of its environment."""
+    """Sends one delivery at a time to the present connection of its environment.
+
+    `listening` returns once its answers can be heard: whether it is still to be sent then.
+    """
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        session: aiohttp.ClientSession,
         directory: Directory,
         environments: Mapping[str, Environment],
         clock: Callable[[], datetime],
-        listening: Callable[[Delivery, str], Awaitable[None]],
+        listening: Callable[[Delivery, str], Awaitable[bool]],
     ) -> None:
-        self._client = client
+        self._session = session
         self._directory = directory
         self._environments = environments
         self._clock = clock
@@ -86,23 +90,20 @@ class EnvironmentSender:
         if connection_id == unless:
             self._directory.gone(environment, connection_id)
             return Retry("the environment's connection is gone", away=True), connection_id
-        await self._listening(delivery, connection_id)
+        if not await self._listening(delivery, connection_id):
+            return Refused("it is over: the environment no longer asks"), connection_id
         return await self._post(environment, connection_id, body_of(delivery).wire()), connection_id
 
     async def _post(self, environment: Environment, connection_id: str, body: bytes) -> Outcome:
         url = f"{environment.base_url}/v1/environments/{quote(connection_id, safe='')}/messages"
         try:
-            answer = await self._client.post(url, content=body, headers=self._headers[environment.name])
-        except httpx.HTTPError as problem:
-            if _never_left(problem):
-                return Retry(f"the environments API cannot be reached ({type(problem).__name__})")
+            async with self._session.post(
+                url, data=body, headers=self._headers[environment.name], timeout=_LIMITS
+            ) as answer:
+                said = await answer.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as problem:
+            # There was no connection to send it on: nothing can have arrived.
+            return Retry(f"the environments API cannot be reached ({type(problem).__name__})")
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             return Retry(f"the environment's answer never came ({type(problem).__name__})", uncertain=True)
-        return meaning(answer.status_code, answer.content, answer.headers.get("Retry-After"), self._clock())
-
-
-def _never_left(problem: httpx.HTTPError) -> bool:
-    """Whether nothing can have arrived: there was no connection to send it on."""
-    if isinstance(problem, httpx.ConnectTimeout):
-        # The transport calls a connection that was cut after the request by the same name.
-        return isinstance(problem.__cause__, aiohttp.ConnectionTimeoutError)
-    return isinstance(problem, (httpx.ConnectError, httpx.PoolTimeout))
+        return meaning(answer.status, said, answer.headers.get("Retry-After"), self._clock())

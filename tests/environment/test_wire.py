@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr, ValidationError
 
@@ -179,8 +179,9 @@ def test_a_second_attempt_has_the_same_bytes() -> None:
     assert body_of(again).wire() == body_of(MESSAGE).wire()
 
 
-async def at_once(delivery: Delivery, connection_id: str) -> None:
+async def at_once(delivery: Delivery, connection_id: str) -> bool:
     """Nobody listens for answers here."""
+    return True
 
 
 ODD_IDS = ["connection-1", "a b", "a/b", "../up", "a?b#c", "ünï/🦜", "%2F", "a%20b", "a:b@c", "a;b=c&d+e"]
@@ -196,7 +197,11 @@ async def sent_path(connection_id: str) -> str:
 
     application = web.Application()
     application.router.add_route("POST", "/{path:.*}", take)
-    async with TestServer(application, host="127.0.0.1") as server, httpx.AsyncClient() as client:
+    async with (
+        TestServer(application, host="127.0.0.1") as server,
+        httpx.AsyncClient() as client,
+        ClientSession() as session,
+    ):
         environment = Environment(
             name="workshop",
             agent_id="agent-1",
@@ -205,7 +210,7 @@ async def sent_path(connection_id: str) -> str:
             connection_id=connection_id,
         )
         sender = EnvironmentSender(
-            client, Directory(client, lambda *_, **__: None), {"workshop": environment}, lambda: NOW, at_once
+            session, Directory(client, lambda *_, **__: None), {"workshop": environment}, lambda: NOW, at_once
         )
         assert isinstance(await sender.send(MESSAGE), Delivered)
     [path] = seen

@@ -66,20 +66,37 @@ class Delivered:
 class Retry:
     """Not now: try again by the schedule, or `after` seconds when the destination said so.
 
-    `uncertain` says that the attempt may have taken effect; `away` that the environment is offline.
+    `uncertain` says that the attempt may have taken effect; `away` that the environment is offline;
+    `said` holds the destination's own words, which are for people and not for a log.
     """
 
     reason: str
     after: float | None = None
     uncertain: bool = False
     away: bool = False
+    said: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason, with what the destination said of it."""
+        return _with(self.reason, self.said)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Never: the destination will not take this, whenever it is asked."""
+    """Never: the destination will not take this, whenever it is asked; `said` as in Retry."""
 
     reason: str
+    said: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason, with what the destination said of it."""
+        return _with(self.reason, self.said)
+
+
+def _with(reason: str, said: str) -> str:
+    return f"{reason}: {said}" if said else reason
 
 
 Outcome = Delivered | Retry | Refused
@@ -116,6 +133,7 @@ class Settled:
     state: State
     next_attempt_at: datetime | None = None
     reason: str = ""
+    away: bool = False  # it waits for its environment to be back
 
 
 def settle(delivery: Delivery, outcome: Outcome, now: datetime, chance: float) -> Settled:
@@ -123,10 +141,10 @@ def settle(delivery: Delivery, outcome: Outcome, now: datetime, chance: float) -
     if isinstance(outcome, Delivered):
         return Settled(State.DELIVERED)
     if isinstance(outcome, Refused):
-        return Settled(State.FAILED, reason=outcome.reason)
+        return Settled(State.FAILED, reason=outcome.words)
     due = now + delay(delivery.attempts, outcome, chance)
     if delivery.deadline is not None and due >= delivery.deadline:
         if now >= delivery.deadline:
-            return Settled(State.FAILED, reason=f"gave up at its deadline; last: {outcome.reason}")
+            return Settled(State.FAILED, reason=f"gave up at its deadline; last: {outcome.words}")
         due = delivery.deadline  # the last try is at the deadline itself
-    return Settled(State.PENDING, due, outcome.reason)
+    return Settled(State.PENDING, due, outcome.words, away=outcome.away)

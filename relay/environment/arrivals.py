@@ -18,7 +18,7 @@ from relay.environment.turns import (
     TurnFailed,
 )
 from relay.store import Store, Transaction
-from relay.use_cases.answer_by_socket import answer_refused
+from relay.use_cases.answer_again import answer_refused
 from relay.use_cases.follow_environment import end_turn, record_evidence, record_pending
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
 from relay.use_cases.post_reply import post_reply, post_turn_error

@@ -1,8 +1,9 @@
 """Which connection a device has now: connections rotate, devices stay."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,9 @@ from relay.config import Environment
 
 _STALE_HEARTBEAT_MS = 120_000
 _REST_PROTOCOL = "v2-input"
+_MOST_PAGES = 50
+_TOO_OLD = "the device's Letta Code is too old to take messages from here: update it"
+_PERHAPS_TOO_OLD = "it does not say that it takes messages from the API: if none arrive, update it"
 
 
 class _Metadata(BaseModel):
@@ -91,29 +95,50 @@ class Directory:
 
     async def _by_list(self, environment: Environment, entry: _Entry) -> str:
         """Find the device behind a configured connection or name, so that a rotation can be followed."""
+        wanted = {environment.connection_id, environment.device_name} - {None}
+        found: dict[str | None, Connection] = {}
         try:
-            found = await self._get(environment, "/v1/environments?onlineOnly=true")
+            async for one in self._online(environment):
+                if wanted & {one.id, one.connection_id, one.name}:
+                    found[one.device_id] = one
         except EnvironmentAwayError:
             if environment.connection_id is None:
                 raise
-            found = {}
-        for raw in found.get("connections") or []:
-            connection = _connection(raw)
-            wanted = {environment.connection_id, environment.device_name} - {None}
-            if wanted & {connection.id, connection.connection_id, connection.name}:
-                entry.device_id = connection.device_id
-                return self._usable(environment, entry, connection)
+        if len(found) > 1:
+            raise LookupRefusedError(
+                f"{len(found)} devices are named {environment.device_name!r}: give the device_id instead"
+            )
+        for device_id, connection in found.items():
+            entry.device_id = device_id
+            return self._usable(environment, entry, connection)
         if environment.connection_id is not None:
             return environment.connection_id  # not listed: the endpoint itself will say whether it is there
         raise EnvironmentAwayError(f"no device named {environment.device_name!r} is online")
+
+    async def _online(self, environment: Environment) -> AsyncIterator[Connection]:
+        """Give the connections that are online, page by page, without those of an unknown form."""
+        path, after = "/v1/environments?onlineOnly=true", ""
+        for _ in range(_MOST_PAGES):
+            found = await self._get(environment, f"{path}&after={quote(after, safe='')}" if after else path)
+            listed = found.get("connections")
+            for raw in listed if isinstance(listed, list) else []:
+                with contextlib.suppress(EnvironmentAwayError):
+                    connection = _connection(raw)
+                    after = connection.id or after
+                    yield connection
+            if not found.get("hasNextPage"):
+                return
 
     def _usable(self, environment: Environment, entry: _Entry, connection: Connection) -> str:
         if not connection.online(self._wall() * 1000) or connection.connection_id is None:
             raise EnvironmentAwayError("the device is not connected")
         protocol = connection.metadata.protocol if connection.metadata else None
-        if protocol != _REST_PROTOCOL and "protocol" not in entry.warned:
+        if protocol not in (None, _REST_PROTOCOL):
+            # What is posted to it would be dropped in silence, and be called delivered.
+            raise EnvironmentAwayError(_TOO_OLD)
+        if protocol is None and "protocol" not in entry.warned:
             entry.warned.add("protocol")
-            self._warn("environment.too_old", environment=environment.name, protocol=protocol)
+            self._warn("environment.too_old", environment=environment.name, reason=_PERHAPS_TOO_OLD)
         if connection.mode in ("unrestricted", "bypassPermissions") and "mode" not in entry.warned:
             entry.warned.add("mode")
             self._warn("environment.never_asks", environment=environment.name, mode=connection.mode)

@@ -182,6 +182,7 @@ class Delta(_Frame):
     tool_return: Any = None
     stop_reason: str = ""
     is_terminal: bool = False
+    client_message_ids: list[str] = []
 
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """Listens to one conversation of an environment: both status sockets, opened again whenever they close.
 
-Nominal flow:   resolve ─▶ open control + stream ─▶ runtime_start ─▶ frames: in order, stored, acknowledged
+Nominal flow:   resolve ─▶ open control + stream ─▶ runtime_start ─▶ state stored: in step, "up"
+                ─▶ frames: in order, stored, acknowledged
 A socket ends:  close the other, wait a little longer each time, resolve again, open both again
 A frame fails:  not stored is not acknowledged: close both; runtime_start replays what is still asked
 """
@@ -9,8 +10,9 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -31,17 +33,22 @@ _DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and dea
 _HOLD = 0.05
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _ANSWER_WITHIN = 10.0
-_OPEN_WITHIN = 5.0
+_OPEN_WITHIN = 6.0
+_STATE_WITHIN = 5.0
 _CHANNELS = ("control", "stream")
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether an environment is being listened to, since when, and why not."""
+    """Whether an environment is being listened to, since when, and why not.
+
+    `refused` says that it is not for being offline: someone has to mend the configuration.
+    """
 
     up: bool
     since: datetime | None = None
     reason: str = "not connected yet"
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,50 +103,49 @@ class Listener:
         failures, clock = 0, asyncio.get_running_loop().time
         while True:
             began = clock()
-            reason, was_up = await self._one_pair()
+            reason, was_up, refused = await self._one_pair()
             # Sockets that open only to close again are no reason to hurry.
             failures = 1 if was_up and clock() - began > _PING_EVERY else failures + 1
-            await self._tell(up=False, reason=reason)
+            await self._tell(Presence(up=False, reason=reason, refused=refused))
             wait = min(_SHORTEST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT / 1.2)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait * (0.8 + 0.4 * self._chance())):
                     await self._hurry.wait()
             self._hurry.clear()
 
-    async def ready(self, connection_id: str) -> None:
-        """Return when the sockets of a connection are open, or after a while without.
+    async def ready(self, connection_id: str) -> bool:
+        """Return when its state on a connection is known here, or after a while without; False: at once.
 
-        What is sent there before has its answer told to nobody: an environment that is back is
-        found by whoever looks first, sender or listener.
+        What is sent there before has its answer told to nobody, and a decision might meet another
+        question: an environment that is back is found by whoever looks first, sender or listener.
         """
         if self._open_on == connection_id:
-            return
+            return False
         self._hurry.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OPEN_WITHIN), self._turned:
                 await self._turned.wait_for(lambda: self._open_on == connection_id)
+        return True
 
     async def _turn(self, open_on: str) -> None:
         async with self._turned:
             self._open_on = open_on
             self._turned.notify_all()
 
-    async def _one_pair(self) -> tuple[str, bool]:
-        """Open a pair and listen until it ends; return why it ended, and whether it ever opened."""
-        was_up, connection_id = False, ""
+    async def _one_pair(self) -> tuple[str, bool, bool]:
+        """Listen to a pair until it ends; return why it ended, whether it opened, whether it was refused."""
+        was_up, refused, connection_id = False, False, ""
         reason = "its status sockets were closed"
         try:
             connection_id = await self._directory.connection_id(self._environment)
             async with self._open(connection_id) as sockets:
                 was_up = True
-                self._pair = _Pair(self, sockets)
-                await self._turn(connection_id)
-                await self._tell(up=True, reason="")
-                await self._pair.listen()
+                await _Pair(self, sockets, connection_id).listen()
         except (EnvironmentAwayError, LookupRefusedError, _SocketsLostError) as problem:
-            reason = str(problem)
+            reason, refused = str(problem), isinstance(problem, LookupRefusedError)
         except aiohttp.WSServerHandshakeError as problem:
             reason = f"its status sockets were refused ({problem.status})"
+            refused = problem.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             reason = f"its status sockets cannot be opened ({type(problem).__name__})"
         except StoreError as problem:
@@ -148,7 +154,13 @@ class Listener:
         await self._turn("")
         if connection_id:
             self._directory.gone(self._environment, connection_id)
-        return reason, was_up
+        return reason, was_up, refused
+
+    async def in_step(self, pair: "_Pair", connection_id: str) -> None:
+        """Begin to send: what the environment waits for is known, or it does not say."""
+        self._pair = pair
+        await self._turn(connection_id)
+        await self._tell(Presence(up=True, reason=""))
 
     @contextlib.asynccontextmanager
     async def _open(self, connection_id: str) -> "AsyncIterator[dict[str, aiohttp.ClientWebSocketResponse]]":
@@ -174,13 +186,13 @@ class Listener:
                 sockets[channel] = await stack.enter_async_context(opening)
             yield sockets
 
-    async def _tell(self, *, up: bool, reason: str) -> None:
-        if self.presence.since is None or up != self.presence.up:
-            tell = self.log.info if up else self.log.warning
-            tell("environment.listening" if up else "environment.offline", reason=reason)
-            self.presence = Presence(up, self._clock(), reason)
-        else:
-            self.presence = Presence(up, self.presence.since, reason)
+    async def _tell(self, now: Presence) -> None:
+        before = self.presence
+        if before.since is None or (now.up, now.refused) != (before.up, before.refused):
+            tell = self.log.info if now.up else self.log.warning
+            tell("environment.listening" if now.up else "environment.offline", reason=now.reason)
+        turned = before.since is None or now.up != before.up
+        self.presence = replace(now, since=self._clock() if turned else before.since)
         with contextlib.suppress(StoreError):
             await self._on_presence(self._runtime, self.presence)
 
@@ -205,7 +217,7 @@ class Listener:
             return Retry("the device did not answer over its socket", uncertain=True)
         if said.accepted:
             return Delivered({"via": "socket"})
-        return Refused(said.error or "the device did not take the answer")
+        return Refused("the device did not take the answer", said=said.error or "")
 
     async def deliver(self, epoch: str, items: list[Arrival]) -> None:
         """Hand arrivals on; returns once they are stored."""
@@ -240,9 +252,14 @@ class _Received:
 class _Pair:
     """One pair of open sockets, from the greeting to the end of either."""
 
-    def __init__(self, listener: Listener, sockets: dict[str, aiohttp.ClientWebSocketResponse]) -> None:
+    def __init__(
+        self, listener: Listener, sockets: dict[str, aiohttp.ClientWebSocketResponse], connection_id: str
+    ) -> None:
         self._listener = listener
         self._sockets = sockets
+        self._connection_id = connection_id
+        self._listed = asyncio.Event()
+        self._owed: list[tuple[aiohttp.ClientWebSocketResponse, int]] = []
         self._epoch = listener.new_epoch()
         self._sequencer = Sequencer()
         self._turns = Turns()
@@ -258,12 +275,19 @@ class _Pair:
                     group.create_task(self._read(socket))
                     group.create_task(_ping(socket, self._listener.ping_every))
                 group.create_task(self._handle_all())
+                group.create_task(self._get_in_step())
         except* (_SocketsLostError, StoreError, aiohttp.ClientError, ConnectionError) as several:
             raise several.exceptions[0] from None
         finally:
             for answer in self._asked.values():
                 if not answer.done():
                     answer.set_exception(ConnectionResetError("the sockets ended before the answer came"))
+
+    async def _get_in_step(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STATE_WITHIN):
+                await self._listed.wait()
+        await self._listener.in_step(self, self._connection_id)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
@@ -285,6 +309,14 @@ class _Pair:
                 await self._take_in(self._sequencer.release())
             else:
                 await self._handle(received)
+            if not self._sequencer.waiting:
+                await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge what came: all of it is stored, none waits for its order."""
+        owed, self._owed = self._owed, []
+        for socket, seq in owed:
+            await _send(socket, frames.ack(seq))
 
     async def _handle(self, received: _Received) -> None:
         try:
@@ -293,15 +325,15 @@ class _Pair:
             # Acknowledged all the same: asked for again, it would be no better.
             self._listener.log.warning("frame.unreadable", reason=str(problem))
             if problem.seq is not None:
-                await _send(received.socket, frames.ack(problem.seq))
+                self._owed.append((received.socket, problem.seq))
             return
+        if frame.seq is not None:
+            self._owed.append((received.socket, frame.seq))
         if isinstance(frame, frames.InputAccepted):
             self._answered(frame)
         if self._sequencer.starts_again(frame):
             await self._begin_again()
         await self._take_in(self._sequencer.take(frame))
-        if frame.seq is not None:
-            await _send(received.socket, frames.ack(frame.seq))
 
     async def _begin_again(self) -> None:
         """Follow a device that started again behind open sockets: it lost what it asked, in silence."""
@@ -335,6 +367,8 @@ class _Pair:
                 raise
             except Exception:  # one frame that cannot be taken in must not end all the others
                 self._listener.log.exception("frame.defect", type=frame.type)
+            if isinstance(frame, frames.DeviceStatus):
+                self._listed.set()
 
 
 async def _ping(socket: aiohttp.ClientWebSocketResponse, every: float) -> None:

@@ -4,6 +4,7 @@ Pure: frames in, arrivals out. Which of our messages a turn answers is told by
 `client_message_ids_by_run_id`; one model failure comes as several errors and is told once, at the end.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from relay.domain.approvals import Evidence, ToolReturned, ToolStarted
@@ -96,6 +97,8 @@ class _Turn:
     words: str = ""
     unclaimed: list[tuple[str, str, str]] = field(default_factory=list)
     error: str = ""
+    failed: tuple[str, ...] = ()  # whom the error names, where no run is known
+    parts: Counter[str] = field(default_factory=Counter)
     active: bool = False
 
 
@@ -133,6 +136,7 @@ class Turns:
         if kind in ("error_message", "loop_error"):
             if kind == "error_message" or delta.is_terminal:
                 self._turn.error = self._turn.error or error_words(delta.message)
+                self._turn.failed = self._turn.failed or tuple(delta.client_message_ids)
             return []
         if kind == "client_tool_start" and delta.tool_call_id:
             return [*self._complete(), Proof(delta.tool_call_id, ToolStarted(), event_seq)]
@@ -159,7 +163,10 @@ class Turns:
         if not text.strip():
             return []
         turn.words = text
-        turn.unclaimed.append((turn.run_id, turn.message_id, text))
+        turn.parts[turn.message_id] += 1
+        # A queued message may part the words of one message in two: each half is a reply.
+        part = f"/{turn.parts[turn.message_id]}" if turn.parts[turn.message_id] > 1 else ""
+        turn.unclaimed.append((turn.run_id, turn.message_id + part, text))
         return self._claimed()
 
     def _claimed(self) -> list[Arrival]:
@@ -199,11 +206,10 @@ class Turns:
     def _end(self) -> list[Arrival]:
         arrivals = self._complete()
         turn = self._turn
-        message_ids = self._message_ids(turn.runs)
+        message_ids = self._message_ids(turn.runs) or turn.failed
         if turn.error and message_ids:
-            arrivals.append(
-                TurnFailed(message_ids, f"turn-failed/{message_ids[0]}/{turn.runs[-1]}", turn.error)
-            )
+            run_id = turn.runs[-1] if turn.runs else ""
+            arrivals.append(TurnFailed(message_ids, f"turn-failed/{message_ids[0]}/{run_id}", turn.error))
         if message_ids:
             arrivals.append(TurnEnded(message_ids))
         self._turn = _Turn()

@@ -35,16 +35,16 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
             )
         if said.success:
             return Delivered({"message": said.message, "status": status})
-        return Retry(
-            f"the environment did not take it: {(said.message or 'no reason given')[:_LONGEST_QUOTE]}", after
-        )
+        why = whole(said.message or "no reason given")[:_LONGEST_QUOTE]
+        return Retry("the environment did not take it", after, said=why)
     if status in _GONE:
         return Retry(f"the environment's connection is gone ({status})", after, away=True)
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _LATER:
-        return Refused(_HINTS.get(status) or f"the environment refused it ({status}): {_quote(body)}")
+        hint = _HINTS.get(status)
+        return Refused(hint) if hint else Refused(f"the environment refused it ({status})", said=_quote(body))
     # A server that failed, or gave up waiting, may have handed it on before.
     uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
-    return Retry(f"the environment answered {status}: {_quote(body)}", after, uncertain=uncertain)
+    return Retry(f"the environment answered {status}", after, uncertain=uncertain, said=_quote(body))
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float | None:

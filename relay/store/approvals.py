@@ -5,14 +5,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
 
 from relay.domain.approvals import Approval, Asked, Decision, State
 from relay.domain.deliveries import Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.ids import new_id
+from relay.store.statement import Statement
 from relay.store.tables import approvals as t
 from relay.store.tables import copies, deliveries
+
+# Written out, not bound: SQLite takes the partial index of the open ones only for its own condition.
+_open = t.c.state.in_(
+    [literal_column(f"'{state}'") for state in (State.PENDING, State.DECIDED, State.FAILED)]
+)
+_PENDING = Statement(
+    select(t.c.id, t.c.tool_name)
+    .where(
+        t.c.environment == bindparam("environment"),
+        t.c.agent_id == bindparam("agent"),
+        t.c.conversation_id == bindparam("conversation"),
+        _open,
+        t.c.state == State.PENDING,
+    )
+    .order_by(t.c.created_at)
+)
 
 
 @dataclass(frozen=True)
@@ -86,13 +103,18 @@ class Approvals:
 
     def open_ones(self, environment: str, agent_id: str, conversation_id: str) -> list[Approval]:
         """Return the requests of a runtime that its environment may still wait for."""
-        states = (State.PENDING, State.DECIDED, State.FAILED)
-        query = select(t).where(*_runtime(environment, agent_id, conversation_id), t.c.state.in_(states))
+        query = select(t).where(*_runtime(environment, agent_id, conversation_id), _open)
         return [_approval(row) for row in self._connection.execute(query.order_by(t.c.created_at))]
+
+    def pending_calls(self, environment: str, agent_id: str, conversation_id: str) -> list[tuple[str, str]]:
+        """Return id and tool name of the requests of a runtime that wait for people, oldest first."""
+        of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
+        return [(which, tool) for which, tool in _PENDING.run(self._connection, of).fetchall()]
 
     def gone_before(self, moment: datetime) -> list[Approval]:
         """Return the answered requests that their environment stopped asking for before `moment`."""
-        query = select(t).where(t.c.state.in_((State.DECIDED, State.FAILED)), t.c.gone_at <= moment)
+        answered = t.c.state.in_((State.DECIDED, State.FAILED))
+        query = select(t).where(_open, answered, t.c.gone_at <= moment)
         return [_approval(row) for row in self._connection.execute(query)]
 
     def without_effect(self, moment: datetime) -> list[Approval]:
@@ -103,7 +125,7 @@ class Approvals:
             deliveries.c.state == DeliveryState.DELIVERED,
             deliveries.c.settled_at <= moment,
         )
-        query = select(t).where(t.c.state == State.DECIDED, t.c.gone_at.is_(None), passed_on.exists())
+        query = select(t).where(_open, t.c.state == State.DECIDED, t.c.gone_at.is_(None), passed_on.exists())
         return [_approval(row) for row in self._connection.execute(query)]
 
     def decide(self, approval: Approval, decision: Decision) -> bool:

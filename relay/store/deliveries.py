@@ -56,6 +56,7 @@ _SETTLE = Statement(
         next_attempt_at=bindparam("due"),
         lease_until=None,
         uncertain=bindparam("unsure"),
+        away=bindparam("offline"),
         receipt=bindparam("got"),
         last_error=bindparam("error"),
         settled_at=bindparam("settled"),
@@ -91,7 +92,10 @@ _WAITING = select(t.c.id).where(
 _WAKE = (
     update(t)
     .where(
-        t.c.environment == bindparam("which"), t.c.state == State.PENDING, t.c.next_attempt_at.is_not(None)
+        t.c.environment == bindparam("which"),
+        t.c.away.is_(True),
+        t.c.state == State.PENDING,
+        t.c.next_attempt_at.is_not(None),
     )
     .values(next_attempt_at=bindparam("due"))
 )
@@ -127,7 +131,7 @@ class Deliveries:
         row = {
             "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key,
             "subject_id": subject_id, "environment": environment, "body": dict(body or {}),
-            "state": State.PENDING, "attempts": 0, "uncertain": False, "created_at": now,
+            "state": State.PENDING, "attempts": 0, "uncertain": False, "away": False, "created_at": now,
             "deadline": deadline, "lease_until": None, "settled_at": None, "receipt": {}, "last_error": "",
             "key": ordering_key, "due": now,
         }  # fmt: skip
@@ -175,8 +179,8 @@ class Deliveries:
         done = settled.state is not State.PENDING
         values = {
             "which": delivery.id, "attempt": delivery.attempts, "new_state": settled.state,
-            "due": settled.next_attempt_at, "unsure": uncertain, "got": dict(receipt),
-            "error": settled.reason, "settled": now if done else None,
+            "due": settled.next_attempt_at, "unsure": uncertain, "offline": settled.away,
+            "got": dict(receipt), "error": settled.reason, "settled": now if done else None,
         }  # fmt: skip
         if _SETTLE.run(self._connection, values).rowcount == 0:
             return False
@@ -225,7 +229,7 @@ class Deliveries:
         return True
 
     def wake(self, environment: str, now: datetime) -> None:
-        """Make whatever waits for its next attempt at `environment` due at once."""
+        """Make due at once whatever waits for `environment` to be back."""
         if self._connection.execute(_WAKE, {"which": environment, "due": now}).rowcount:
             self.wakes = True
 

@@ -57,8 +57,13 @@ class LockFile:
 
     def _open(self) -> IO[str]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             file = self._path.open("a+", encoding="ascii")
+        except FileNotFoundError as problem:
+            # Not made here: a misspelt path would begin an empty store, beside the one that is meant.
+            folder = self._path.parent.absolute()
+            raise StoreError(
+                f"the folder {folder} does not exist: create it, or set RELAY_STORE_URL"
+            ) from problem
         except OSError as problem:
             raise StoreError(
                 f"cannot write beside the store, at {self._path}: {problem.strerror}"

@@ -34,7 +34,10 @@ class _Written:
 
 
 class Statement:
-    """A statement that writes. `columns` are those that an INSERT or UPDATE takes from its values."""
+    """A statement that writes, or reads what the driver gives as it is.
+
+    `columns` are those that an INSERT or UPDATE takes from its values.
+    """
 
     def __init__(self, statement: ClauseElement, columns: Iterable[str] = ()) -> None:
         self._statement = statement

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -103,6 +104,7 @@ deliveries = Table(
     Column("state", String, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("uncertain", Boolean, nullable=False),
+    Column("away", Boolean, nullable=False, server_default=false()),
     Column("created_at", Instant, nullable=False),
     Column("deadline", Instant),
     # Of a row that may be claimed: when. Empty behind the head of an ordering key, so that a
@@ -117,6 +119,8 @@ deliveries = Table(
     Index("deliveries_leased", "lease_until", sqlite_where=text("lease_until IS NOT NULL")),
     Index("deliveries_by_subject", "subject_id", "kind"),
 )
+
+_OPEN = text("state IN ('pending', 'decided', 'failed')")
 
 approvals = Table(
     "approvals",
@@ -150,7 +154,14 @@ approvals = Table(
     UniqueConstraint(
         "environment", "agent_id", "conversation_id", "tool_call_id", "occurrence", name="approvals_identity"
     ),
-    Index("approvals_by_state", "state"),
+    Index(
+        "approvals_open",
+        "environment",
+        "agent_id",
+        "conversation_id",
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
+    ),
 )
 
 copies = Table(

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 
 from relay.domain import approvals
 from relay.domain.approvals import GRACE, Approval, Evidence, State
-from relay.domain.deliveries import Kind
+from relay.domain.deliveries import Delivery, Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.runtime import Runtime
 from relay.store.transaction import Transaction
-from relay.use_cases.answer_by_socket import answer_silence
+from relay.use_cases.answer_again import answer_silence
 from relay.use_cases.cards import refresh_cards
 from relay.use_cases.open_approval import Sighting
 
@@ -53,6 +53,26 @@ def record_pending(
         if approval.gone_at is None:
             _mark_gone(tx, approval, sighting, now)
         _move(tx, approval, approvals.after_gone(approval), now)
+
+
+def still_to_send(tx: Transaction, claimed: Delivery, now: datetime) -> bool:
+    """Return whether a claimed delivery is still to be sent, now that its environment is back.
+
+    A decision that nobody waits for any more stays here: under its tool call's id something else
+    may be asked by now.
+    """
+    delivery = tx.deliveries.get(claimed.id)
+    if delivery is None or delivery.state is not DeliveryState.SENDING:
+        return False
+    approval = tx.approvals.get(delivery.subject_id) if delivery.kind is Kind.DECISION else None
+    if approval is None or approval.gone_at is None:
+        return True
+    if delivery.uncertain:  # an earlier attempt may have taken effect: time will end the wait for evidence
+        tx.deliveries.finish(delivery.id, DeliveryState.FAILED, now, "no longer asked")
+    else:
+        tx.approvals.change(approval.id, {"sent": False})
+        _move(tx, approval, State.WITHDRAWN, now)
+    return False
 
 
 def _remember_position(tx: Transaction, approval: Approval, sighting: Sighting) -> None:

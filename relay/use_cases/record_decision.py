@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from relay.domain.approvals import Approval, Decision, State, wordless_denial
-from relay.domain.deliveries import Kind
 from relay.domain.people import Person
 from relay.domain.policy import Rights, may_decide
 from relay.domain.text import plain_name
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
+from relay.use_cases.send_decision import send_decision
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
 
@@ -93,29 +93,3 @@ def _learn_copy(tx: Transaction, approval: Approval, click: Click, now: datetime
         copy_id = tx.approvals.add_copy(approval, (), now, channel_id=place[0], ts=place[1])
         refresh_copy(tx, copy_id, approval.team_id, now)
     return True
-
-
-def send_decision(tx: Transaction, approval: Approval, decision: Decision, now: datetime) -> None:
-    """Have a recorded decision delivered and every card say so."""
-    asked = approval.asked
-    tx.deliveries.add(
-        Kind.DECISION,
-        team_id=approval.team_id,
-        # Its own key: a decision never waits behind a message, nor behind another decision.
-        ordering_key=f"decision/{approval.id}",
-        subject_id=approval.id,
-        environment=asked.environment,
-        body={
-            "agent_id": asked.agent_id,
-            "conversation_id": asked.conversation_id,
-            "tool_call_id": asked.tool_call_id,
-            "approve": decision.approve,
-            "reason": decision.reason,
-        },
-        now=now,
-    )
-    refresh_cards(tx, approval.id, now)
-    tx.record(
-        approval.team_id, now, "decision.recorded", actor=decision.user_id, subject=approval.id,
-        facts={"approve": decision.approve, "input_hash": approval.input_hash},
-    )  # fmt: skip

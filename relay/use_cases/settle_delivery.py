@@ -8,7 +8,7 @@ from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, R
 from relay.domain.deliveries import State as DeliveryState
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
-from relay.use_cases.record_decision import send_decision
+from relay.use_cases.send_decision import send_decision
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
 # Trouble shorter than this is nobody's business: the schedule gets over it unseen.
@@ -107,7 +107,7 @@ def _decision_note(
     if outcome.away:
         offline = f"{delivery.environment} has been offline since "
         return approval.note if approval.note.startswith(offline) else f"{offline}{now:%H:%M} UTC"
-    return outcome.reason if delivery.attempts >= _ATTEMPTS_IN_SILENCE else approval.note
+    return outcome.words if delivery.attempts >= _ATTEMPTS_IN_SILENCE else approval.note
 
 
 def _after_answer(

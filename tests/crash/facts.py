@@ -79,9 +79,11 @@ def untrue_cards(crowd: Crowd) -> list[str]:
 
 
 def given_up(world: World) -> list[str]:
-    """Return the deliveries that failed for good."""
+    """Return the deliveries that failed for good, but for decisions that nobody waited for any more."""
     reading = sqlite3.connect(f"file:{world.folder}/relay.db?mode=ro", uri=True)
-    rows = reading.execute("select kind, last_error from deliveries where state = 'failed'")
+    rows = reading.execute(
+        "select kind, last_error from deliveries where state = 'failed' and last_error != 'no longer asked'"
+    )
     found = [json.dumps(row) for row in rows]
     reading.close()
     return found

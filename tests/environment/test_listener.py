@@ -21,6 +21,7 @@ from relay.config import Environment
 from relay.domain.runtime import Runtime
 from relay.environment.directory import Directory
 from relay.environment.listener import Arrivals, Listener, Presence
+from relay.environment.turns import Pending
 from relay.sandbox.environment import FakeEnvironment
 
 
@@ -139,3 +140,30 @@ async def test_why_an_environment_is_away_is_told() -> None:
             await ears.told(1)
             assert not listener.presence.up
             assert listener.presence.reason == "the device is not connected"
+
+
+async def test_an_environment_is_up_when_what_it_waits_for_is_known() -> None:
+    ears = Ears()
+    async with (
+        FakeEnvironment() as environment,
+        ears.listening(environment.base_url, environment.api_key) as listener,
+    ):
+        await listener.ready(environment.connection_id)
+        listed = [item for one in ears.arrivals for item in one.items if isinstance(item, Pending)]
+        assert [one.tool_call_ids for one in listed] == [()]
+        await ears.told(1)
+        assert [one.up for one in ears.presences] == [True]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_key_is_told_from_an_environment_that_is_away(status: int) -> None:
+    closed, ears = Closed(status), Ears()
+    application = web.Application()
+    application.router.add_get("/{path:.*}", closed.answer)
+    async with (
+        TestServer(application, host="127.0.0.1") as server,
+        ears.listening(str(server.make_url("/")).rstrip("/")),
+    ):
+        await ears.told(1)
+    assert (ears.presences[0].up, ears.presences[0].refused) == (False, True)
+    assert "LETTA_API_KEY" in ears.presences[0].reason

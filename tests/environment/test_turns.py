@@ -237,3 +237,42 @@ def test_words_of_a_turn_that_nobody_in_slack_began_are_told_to_nobody() -> None
         json.dumps({"type": "turn_finished", "stop_reason": "end_turn", "run_id": "r"}),
     ]
     assert follow(texts) == []
+
+
+def test_words_parted_by_a_queued_message_are_two_replies() -> None:
+    def words(text: str) -> dict[str, Any]:
+        return {"message_type": "assistant_message", "id": "m", "run_id": "r", "content": text}
+
+    loop = {"status": "PROCESSING", "active_run_ids": ["r"], "client_message_ids_by_run_id": {"r": ["msg_1"]}}
+    queued = {"message_type": "user_message", "content": "and now?", "otid": "msg_2"}
+    found = follow(
+        json.dumps(frame)
+        for frame in (
+            {"type": "update_loop_status", "loop_status": loop},
+            {"type": "stream_delta", "delta": words("first half")},
+            {"type": "stream_delta", "delta": queued},
+            {"type": "stream_delta", "delta": words("second half")},
+            {"type": "turn_finished", "stop_reason": "end_turn", "run_id": "r"},
+        )
+    )
+    assert [text for _, text in replies(found)] == ["first half", "second half"]
+    assert len({one.key for one in only(Reply, found)}) == 2
+
+
+def test_a_failure_that_names_its_messages_needs_no_run() -> None:
+    failure = {
+        "message_type": "loop_error",
+        "message": "the model is away",
+        "is_terminal": True,
+        "client_message_ids": ["msg_1"],
+    }
+    found = follow(
+        json.dumps(frame)
+        for frame in (
+            {"type": "stream_delta", "delta": failure},
+            {"type": "turn_finished", "stop_reason": "error"},
+        )
+    )
+    assert [(one.message_ids, one.error) for one in only(TurnFailed, found)] == [
+        (("msg_1",), "the model is away")
+    ]

@@ -83,7 +83,7 @@ def test_a_success_without_a_readable_answer_is_tried_again_as_one_that_may_have
 def test_a_success_that_says_no_is_tried_again_and_says_why() -> None:
     outcome = meaning(200, b'{"message":"device offline","success":false}', None, NOW)
     assert isinstance(outcome, Retry)
-    assert "device offline" in outcome.reason
+    assert "device offline" in outcome.words
 
 
 @pytest.mark.parametrize(
@@ -132,30 +132,30 @@ def test_any_answer_has_a_meaning(status: int, body: bytes, stated: str | None) 
 def test_the_reason_of_an_error_is_told_whichever_field_has_it(status: int, name: str) -> None:
     outcome = meaning(status, f'{{"{name}":"no such agent"}}'.encode(), None, NOW)
     assert not isinstance(outcome, Delivered)
-    assert "no such agent" in outcome.reason
+    assert "no such agent" in outcome.words
 
 
 @pytest.mark.parametrize("status", [400, 503])
 def test_half_a_character_in_a_reason_is_written_out_so_that_it_can_be_stored(status: int) -> None:
     outcome = meaning(status, b'{"detail":"cut \\ud83d"}', None, NOW)
     assert not isinstance(outcome, Delivered)
-    assert "cut \\ud83d" in outcome.reason
-    assert outcome.reason.encode()
+    assert "cut \\ud83d" in outcome.words
+    assert outcome.words.encode()
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_says_which_setting_to_look_at(status: int) -> None:
     outcome = meaning(status, b'{"detail":"Invalid API key sk-letta-123"}', None, NOW)
     assert isinstance(outcome, Refused)
-    assert "LETTA_API_KEY" in outcome.reason
-    assert "sk-letta-123" not in outcome.reason
+    assert "LETTA_API_KEY" in outcome.words
+    assert "sk-letta-123" not in outcome.words
 
 
 @pytest.mark.parametrize("status", [400, 500])
 def test_a_long_reason_is_cut(status: int) -> None:
     outcome = meaning(status, b'{"detail":"' + b"x" * 100_000 + b'"}', None, NOW)
     assert not isinstance(outcome, Delivered)
-    assert len(outcome.reason) < 400
+    assert len(outcome.words) < 400
 
 
 @pytest.mark.parametrize(
@@ -164,4 +164,4 @@ def test_a_long_reason_is_cut(status: int) -> None:
 def test_an_error_that_gives_no_reason_is_told_as_such(body: bytes) -> None:
     outcome = meaning(502, body, None, NOW)
     assert isinstance(outcome, Retry)
-    assert "502" in outcome.reason and "no reason given" in outcome.reason
+    assert "502" in outcome.words and "no reason given" in outcome.words

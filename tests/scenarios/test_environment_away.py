@@ -78,6 +78,21 @@ async def test_a_decision_waits_for_an_environment_that_went_offline(here: World
     assert len(here.environment.tool_runs) == 1
 
 
+async def test_a_decision_that_nobody_asks_for_any_more_is_not_sent_when_the_environment_is_back(
+    here: World,
+) -> None:
+    await here.slack.slash(ADA, OPS, "TOOL: rm -rf build")
+    card = await here.card()
+    await here.environment.go_offline()
+    await here.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await here.card_says("has been offline since")
+    await here.environment.restart()
+    await here.card_says("no longer asked")
+    await here.slack.slash(ADA, OPS, "and now?")
+    await here.thread_says("echo: and now?")
+    assert [post.body["messages"][0].get("type") for post in here.environment.posts] == [None, None]
+
+
 async def test_a_connection_id_serves_instead_of_a_device_id(idle: World) -> None:
     del idle.variables["LETTA_DEVICE_ID"]
     await idle.start_relay({"LETTA_CONNECTION_ID": idle.environment.connection_id})

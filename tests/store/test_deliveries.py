@@ -161,9 +161,18 @@ def test_changes_of_one_card_that_wait_are_sent_as_one(outbox: Deliveries) -> No
     assert len(outbox.of_subject("1", Kind.CARD)) == 2
 
 
+def test_what_waits_for_another_reason_is_not_tried_sooner_for_an_environment_that_is_back(
+    outbox: Deliveries,
+) -> None:
+    _add(outbox)
+    _settle(outbox, _claim(outbox)[0], Settled(State.PENDING, NOW + timedelta(hours=1), "rate limited"))
+    outbox.wake("workshop", NOW)
+    assert _claim(outbox) == []
+
+
 def test_an_environment_that_is_back_is_tried_at_once(outbox: Deliveries) -> None:
     delivery_id = _add(outbox)
-    _settle(outbox, _claim(outbox)[0], Settled(State.PENDING, NOW + timedelta(hours=1), "away"))
+    _settle(outbox, _claim(outbox)[0], Settled(State.PENDING, NOW + timedelta(hours=1), "away", away=True))
     outbox.wake("another", NOW)
     assert _claim(outbox) == []
     outbox.wake("workshop", NOW)

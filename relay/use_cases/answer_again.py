@@ -11,6 +11,7 @@ from relay.domain.deliveries import Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.runtime import Runtime
 from relay.store.transaction import Transaction
+from relay.use_cases.send_decision import answer_by_socket
 
 # Longer than a device takes to start a tool after a decision that it took.
 _PATIENCE = timedelta(seconds=3)
@@ -35,20 +36,4 @@ def _answer(tx: Transaction, approval: Approval, now: datetime) -> None:
         return
     if any(one.state in _LIVE for one in tx.deliveries.of_subject(approval.id, Kind.ANSWER)):
         return
-    asked = approval.asked
-    tx.deliveries.add(
-        Kind.ANSWER,
-        team_id=approval.team_id,
-        ordering_key=f"answer/{approval.id}",
-        subject_id=approval.id,
-        environment=asked.environment,
-        body={
-            "agent_id": asked.agent_id,
-            "conversation_id": asked.conversation_id,
-            "tool_call_id": asked.tool_call_id,
-            "approve": approval.decision.approve,
-            "reason": approval.decision.reason,
-        },
-        now=now,
-    )
-    tx.record(approval.team_id, now, "decision.answered_by_socket", subject=approval.id)
+    answer_by_socket(tx, approval, approval.decision, now)

@@ -1,7 +1,9 @@
 """The HTTP routes: Slack's arrivals, and the two questions a supervisor asks."""
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +12,8 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
 _LARGEST_BODY = 4 * 1024 * 1024
+_STALE = 5 * 60  # seconds, as the verifier has it: what was signed before may be a replay
+_SILENCE = 5.0  # seconds between two lines about refused signatures: strangers must not fill a disk
 _SSL_CHECK = b"ssl_check=1"  # Slack looks at the certificate, unsigned, and wants nothing but a 200
 
 
@@ -29,20 +33,44 @@ class SlackRoute:
     signing_secret: str
 
 
+@dataclass
+class RefusedSignatures:
+    """Says that signatures are refused, a line in a while; the next line counts those that had none."""
+
+    warn: Callable[..., Any]
+    clock: Callable[[], float] = time.monotonic
+    _unsaid: Counter[str] = field(default_factory=Counter)
+    _said_at: float | None = None
+
+    def add(self, reason: str) -> None:
+        """Count one that was refused because it was `absent`, `stale` or `bad`."""
+        self._unsaid[reason] += 1
+        now = self.clock()
+        if self._said_at is not None and now - self._said_at < _SILENCE:
+            return
+        self._said_at = now
+        self.warn("slack.refused_signature", reason=reason, refused=dict(self._unsaid))
+        self._unsaid.clear()
+
+
 _BOLT: web.AppKey[AsyncApp] = web.AppKey("bolt", AsyncApp)
 _VERIFIER: web.AppKey[SignatureVerifier] = web.AppKey("verifier", SignatureVerifier)
+_REFUSED: web.AppKey[RefusedSignatures] = web.AppKey("refused", RefusedSignatures)
 
 
-def web_app(readiness: Callable[[], Any], slack: SlackRoute | None) -> web.Application:
+def web_app(
+    readiness: Callable[[], Any], slack: SlackRoute | None, warn: Callable[..., Any]
+) -> web.Application:
     """Return the application. Without `slack` (Socket Mode) Slack's route is not mounted.
 
-    `readiness` is awaited and returns the health of each part by its name.
+    `readiness` is awaited and returns the health of each part by its name; `warn` is the log's.
     """
     app = web.Application(client_max_size=_LARGEST_BODY)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(readiness))
     if slack is not None:
         app[_BOLT], app[_VERIFIER] = slack.bolt, SignatureVerifier(slack.signing_secret)
+        app[_REFUSED] = RefusedSignatures(warn)
         app.router.add_post("/slack/events", _slack)
     return app
 
@@ -67,6 +95,7 @@ async def _slack(request: web.Request) -> web.StreamResponse:
         return web.Response()
     # The signature is over the bytes: nothing is parsed for anybody who cannot sign.
     if not _is_signed(request.app[_VERIFIER], body, request.headers):
+        request.app[_REFUSED].add(_why_refused(request.headers))
         return web.json_response({"error": "invalid request"}, status=401)
     try:
         arrival = AsyncBoltRequest(
@@ -87,3 +116,14 @@ def _is_signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, s
         return verifier.is_valid(body, timestamp, signature)
     except (ValueError, TypeError, OverflowError):  # no number, no ASCII, no UTF-8: nothing Slack ever signed
         return False
+
+
+def _why_refused(headers: Mapping[str, str]) -> str:
+    timestamp, signature = headers.get("X-Slack-Request-Timestamp"), headers.get("X-Slack-Signature")
+    if not timestamp or not signature:
+        return "absent"
+    try:
+        age = abs(time.time() - int(timestamp))
+    except (ValueError, OverflowError):
+        return "bad"
+    return "stale" if age > _STALE else "bad"

@@ -8,6 +8,7 @@ from slack_bolt.async_app import AsyncAck
 from slack_sdk.errors import SlackClientError
 
 from relay.domain.people import Person
+from relay.domain.policy import may_send
 from relay.slack import cards, sentences
 from relay.slack.door import SlackDoor
 from relay.slack.tell import Tell
@@ -44,7 +45,7 @@ class Actions:
             return
         decision = Click(
             person=await self._person(click),
-            listener=self._listener(click),
+            listener=listener_of(self._door, click),
             key=click.key,
             approval_id=value.approval_id,
             tool_call_id=value.tool_call_id,
@@ -76,7 +77,8 @@ class Actions:
             await ack()
             await self._tell_privately(click, sentences.MALFORMED_BUTTON)
             return
-        retry = RetryClick(await self._person(click), self._listener(click), click.key, value.subject_id)
+        listener = listener_of(self._door, click)
+        retry = RetryClick(await self._person(click), listener, click.key, value.subject_id)
         now = self._door.clock()
         try:
             await self._door.store.transact(lambda tx: record_retry(tx, retry, self._door.rights, now))
@@ -86,7 +88,7 @@ class Actions:
         await ack()
 
     async def details(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        """Open the whole input in a modal, while the press's trigger lives (three seconds)."""
+        """Open the whole input in a modal for who may, while the press's trigger lives (three seconds)."""
         await ack()
         click = read_click(body)
         value = ButtonValue.read(click.actions[0].value) if click else None
@@ -98,17 +100,33 @@ class Actions:
 
     async def _show(self, click: BlockActions, value: ButtonValue) -> None:
         try:
-            approval = await self._door.store.transact(lambda tx: tx.approvals.get(value.approval_id))
-            if approval is None or approval.team_id != self._door.workspace.team_id:
-                await self._tell_privately(click, sentences.UNKNOWN_CARD)
-                return
             async with asyncio.timeout(_TRIGGER_LIVES):
-                await self._door.client.views_open(trigger_id=click.trigger_id, view=cards.details(approval))
+                await self._open_details(click, value)
         except (SlackClientError, aiohttp.ClientError, TimeoutError, StoreError) as problem:
             self._door.log.warning(
                 "details.not_opened", approval_id=value.approval_id, reason=type(problem).__name__
             )
             await self._tell_privately(click, sentences.DETAILS_FAILED)
+        except Exception:  # no error handler of Bolt's watches over this any more
+            self._door.log.exception("arrival.defect", kind="details")
+            await self._tell_privately(click, sentences.DEFECT)
+
+    async def _open_details(self, click: BlockActions, value: ButtonValue) -> None:
+        verdict = may_send(self._door.rights, await self._person(click))
+        if not verdict.allowed:
+            self._door.log.info(
+                "details.refused",
+                approval_id=value.approval_id,
+                user_id=click.user.id,
+                reason=verdict.reason,
+            )
+            await self._tell_privately(click, sentences.refused_details(verdict.reason))
+            return
+        approval = await self._door.store.transact(lambda tx: tx.approvals.get(value.approval_id))
+        if approval is None or approval.team_id != self._door.workspace.team_id:
+            await self._tell_privately(click, sentences.UNKNOWN_CARD)
+            return
+        await self._door.client.views_open(trigger_id=click.trigger_id, view=cards.details(approval))
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge whatever no other handler takes, and say so to whoever pressed."""
@@ -119,9 +137,6 @@ class Actions:
     async def _person(self, click: BlockActions) -> Person:
         return await self._door.people.person(click.user.id, click.user.team_id or "")
 
-    def _listener(self, click: BlockActions) -> Listener:
-        return Listener(self._door.workspace.team_id, click.channel_id, click.user.id, click.response_url)
-
     async def _not_stored(self, ack: AsyncAck, click: BlockActions, problem: StoreError) -> None:
         self._door.log.error("click.not_stored", reason=str(problem), user_id=click.user.id)
         await ack()
@@ -129,4 +144,9 @@ class Actions:
 
     async def _tell_privately(self, click: BlockActions | None, sentence: str) -> None:
         if click is not None:
-            await self._tell.now(self._listener(click), sentence)
+            await self._tell.now(listener_of(self._door, click), sentence)
+
+
+def listener_of(door: SlackDoor, click: BlockActions) -> Listener:
+    """Return how whoever pressed is told something in private."""
+    return Listener(door.workspace.team_id, click.channel_id, click.user.id, click.response_url)

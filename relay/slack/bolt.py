@@ -10,10 +10,11 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.error import BoltUnhandledRequestError
 
 from relay.slack import sentences
-from relay.slack.actions import Actions
+from relay.slack.actions import Actions, listener_of
 from relay.slack.commands import Commands
 from relay.slack.door import SlackDoor
 from relay.slack.tell import Tell
+from relay.slack.wire import read_click
 
 _ANYTHING = re.compile(".*")
 
@@ -48,7 +49,7 @@ def _register(app: AsyncApp, door: SlackDoor, tell: Tell) -> None:
     app.command(_ANYTHING)(commands.unknown)
     for anything in (app.action, app.event, app.view, app.shortcut, app.options):
         anything(_ANYTHING)(actions.unknown)
-    app.error(_on_defect(door))
+    app.error(_on_defect(door, tell))
 
 
 def _authorize(door: SlackDoor) -> Any:
@@ -67,12 +68,19 @@ def _authorize(door: SlackDoor) -> Any:
     return authorize
 
 
-def _on_defect(door: SlackDoor) -> Any:
+def _on_defect(door: SlackDoor, tell: Tell) -> Any:
     async def on_defect(error: Exception, request: AsyncBoltRequest) -> BoltResponse:
         if isinstance(error, BoltUnhandledRequestError):
             return BoltResponse(status=200)
-        door.log.error("arrival.defect", kind=request.body.get("type", "command"), exc_info=error)
-        return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})
+        kind = request.body.get("type", "command")
+        door.log.error("arrival.defect", kind=kind, exc_info=error)
+        if kind == "command":
+            return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})
+        # Slack shows nobody the body of the answer to a press: whoever pressed is told another way.
+        click = read_click(request.body) if kind == "block_actions" else None
+        if click is not None:
+            await tell.now(listener_of(door, click), sentences.DEFECT)
+        return BoltResponse(status=200)
 
     return on_defect
 

@@ -14,8 +14,8 @@ from typing import Any
 from relay.domain.approvals import Approval, State
 from relay.domain.canonical import canonical_json
 from relay.domain.text import clamp
-from relay.slack.mrkdwn import escape, escaped, moment
-from relay.slack.sentences import decided_by
+from relay.slack.mrkdwn import escape, escaped, moment, visible
+from relay.slack.sentences import because, decided_by
 from relay.store.messages import Message
 
 REPLY_LIMIT = 11_000  # of a markdown block's 12,000, and of about 13,000 over a message's blocks
@@ -36,13 +36,6 @@ _MODAL_LIMIT = 200_000
 
 Blocks = list[dict[str, Any]]
 
-# Characters that are not seen but change what is: controls, fillers, tags, and the marks that turn
-# text around. A line break and a tab are seen.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff"
-    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
 _PING = re.compile(r"<(?=!(?:channel|here|everyone|group|subteam|date)|@[A-Z]|#[A-Z])", re.IGNORECASE)
 
 
@@ -52,15 +45,6 @@ class Post:
 
     text: str
     blocks: Blocks
-
-
-def visible(text: str) -> str:
-    """Return `text` with every character that hides or reorders others written out."""
-    return _UNSEEN.sub(lambda found: _written_out(ord(found.group())), text)
-
-
-def _written_out(code: int) -> str:
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def card(approval: Approval, *, scale: float = 1.0) -> Post:
@@ -297,7 +281,7 @@ def status(message: Message) -> Post:
     away = moment(message.settled_at) if message.settled_at else "just now"
     sentence = {
         "queued": ":hourglass_flowing_sand: Being sent.",
-        "away": f":zzz: *{escape(message.environment)}* has been offline since {away}. Your message waits and is sent when it is back.",
+        "away": f":zzz: *{escape(message.environment)}* has been offline since {away}{because(message.note)}. Your message waits and is sent when it is back.",
         "retrying": f":hourglass_flowing_sand: Not delivered yet{': ' + escaped(message.note, _NOTE_LIMIT) if message.note else ''}. I keep trying.",
         "delivered": f":white_check_mark: Delivered to *{escape(message.environment)}* at {away}.",
         "failed": f":warning: *Not delivered*: {escaped(message.note, _NOTE_LIMIT)}",

@@ -60,7 +60,8 @@ class Commands:
         self._door.log.info(
             "message.queued", message_id=forwarded.message_id, environment=route.runtime.environment
         )
-        return sentences.queued(route.runtime.environment, self._door.away_since(route.runtime.environment))
+        environment = route.runtime.environment
+        return sentences.queued(environment, self._door.away_since(environment), forwarded.waiting)
 
     async def _store(self, command: SlashCommand, text: str, route: Route, person: Person) -> Forwarded:
         said = Said(

@@ -10,6 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from relay.config import Config
 from relay.domain.policy import Rights
 from relay.slack.people import People
+from relay.slack.sentences import Away
 from relay.store import Store
 
 
@@ -25,7 +26,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class SlackDoor:
-    """Everything a handler needs; `away_since` tells since when an environment is known to be offline."""
+    """Everything a handler needs; `away_since` tells since when and why an environment is away."""
 
     config: Config
     workspace: Workspace
@@ -34,5 +35,5 @@ class SlackDoor:
     people: People
     client: AsyncWebClient
     clock: Callable[[], datetime]
-    away_since: Callable[[str], datetime | None]
+    away_since: Callable[[str], Away | None]
     log: Any

@@ -1,9 +1,18 @@
-"""Slack's markup: what must be escaped, and what is escaped when it comes in.
+"""Slack's markup: what must be escaped, what is escaped when it comes in, and what must be made seen.
 
 https://docs.slack.dev/messaging/formatting-message-text/#escaping
 """
 
+import re
 from datetime import datetime
+
+# Characters that are not seen but change what is: controls, fillers, tags, and the marks that turn
+# text around. A line break and a tab are seen.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff"
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def escape(text: str) -> str:
@@ -30,3 +39,18 @@ def escaped(text: str, limit: int) -> str:
 def moment(when: datetime) -> str:
     """Return a moment as Slack shows it in each reader's own time zone."""
     return f"<!date^{int(when.timestamp())}^{{time}}|{when:%H:%M} UTC>"
+
+
+def code(text: str, limit: int) -> str:
+    """Return `text` as code within a line: nothing in it can leave its box."""
+    line = " ".join(visible(text).split()).replace("`", "'")
+    return f"`{escaped(line or '?', limit)}`"
+
+
+def visible(text: str) -> str:
+    """Return `text` with every character that hides or reorders others written out."""
+    return _UNSEEN.sub(lambda found: _written_out(ord(found.group())), text)
+
+
+def _written_out(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -12,8 +11,9 @@ from relay.domain.approvals import Approval
 from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
 from relay.slack import cards, sentences
 from relay.slack.cards import Post
+from relay.slack.places import Places
 from relay.slack.tell import Tell
-from relay.slack.verdicts import code, meaning, too_large
+from relay.slack.verdicts import CARRIERS, code, meaning, too_large
 from relay.store import Store
 from relay.store.approvals import Copy
 from relay.store.messages import Message
@@ -22,16 +22,16 @@ from relay.use_cases.whisper import Listener, Sentence
 _EVENT_TYPE = "relay_delivery"
 _CARD_SCALES = (1.0, 0.4, 0.1)
 _PAGES = 5
-_CARRIERS = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
 
 
 class SlackSender:
     """Sends one delivery at a time."""
 
-    def __init__(self, client: AsyncWebClient, store: Store, tell: Tell) -> None:
+    def __init__(self, client: AsyncWebClient, store: Store, tell: Tell, places: Places) -> None:
         self._client = client
         self._store = store
         self._tell = tell
+        self._places = places
         self._ways: dict[Kind, Callable[[Delivery], Awaitable[Outcome]]] = {
             Kind.ROOT: self._root,
             Kind.STATUS: self._status,
@@ -44,7 +44,7 @@ class SlackSender:
         """Attempt a delivery once and return how it ended."""
         try:
             return await self._ways[delivery.kind](delivery)
-        except _CARRIERS as problem:
+        except CARRIERS as problem:
             return meaning(problem)
 
     async def _root(self, delivery: Delivery) -> Outcome:
@@ -100,11 +100,23 @@ class SlackSender:
         if copy.ts is None:
             if not copy.places:
                 return Delivered({"channel": copy.channel_id, "ts": copy.ts})  # there was no place for it
-            return await self._post(delivery, copy.places[0], post, about=copy.id)
+            return await self._post_card(delivery, copy, copy.places[0], post)
         await self._client.chat_update(
             channel=str(copy.channel_id), ts=copy.ts, text=post.text, blocks=post.blocks
         )
         return Delivered({"channel": copy.channel_id, "ts": copy.ts})
+
+    async def _post_card(self, delivery: Delivery, copy: Copy, place: str, post: Post) -> Outcome:
+        closed = await self._places.closed(place)
+        if closed is not None:
+            return closed
+        try:
+            delivered = await self._post(delivery, place, post, about=copy.id)
+        except SlackClientError as problem:
+            self._places.refused(place, problem)
+            raise
+        self._places.took(place)
+        return delivered
 
     async def _whisper(self, delivery: Delivery) -> Outcome:
         body = delivery.body

@@ -1,14 +1,29 @@
 """What relay says, each sentence in one place: what happened, and what to do about it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from relay.domain.approvals import Approval, State
 from relay.domain.policy import Reason
-from relay.slack.mrkdwn import escape, escaped, moment
+from relay.slack.mrkdwn import code, escape, escaped, moment
+from relay.use_cases.forward_user_message import Waiting
 from relay.use_cases.whisper import Sentence
 
 _NOTE_LIMIT = 600
+_REASON_LIMIT = 300
+_TOOL_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Away:
+    """Since when an environment is offline and why; `refused`: until somebody mends a setting."""
+
+    since: datetime
+    reason: str
+    refused: bool = False
+
 
 _WHY_NOT = {
     Reason.GUEST: "guests cannot do that here",
@@ -50,12 +65,36 @@ def no_route() -> str:
     return "No agent answers in this channel: the relay's configuration routes other channels only. Nothing was sent."
 
 
-def queued(environment: str, away_since: Any) -> str:
+def queued(environment: str, away: Away | None, waiting: Waiting | None) -> str:
     """Return the answer to a stored message; nothing is claimed before it is true."""
-    sentence = f"Queued for {escape(environment)}."
-    if away_since is not None:
-        sentence += f" It has been offline since {moment(away_since)}; your message is sent when it is back."
-    return sentence
+    said = [f"Queued for {escape(environment)}."]
+    if away is not None:
+        # Where somebody has to mend a setting first, nothing is promised.
+        then = "" if away.refused else "; your message is sent when it is back"
+        said.append(f"It has been offline since {moment(away.since)}{because(away.reason)}{then}.")
+    if waiting is not None:
+        said.append(_waits(waiting))
+    return " ".join(said)
+
+
+def because(reason: str) -> str:
+    """Return a reason as it stands in brackets behind what it explains; nothing for none."""
+    return f" ({escaped(reason, _REASON_LIMIT)})" if reason else ""
+
+
+def _waits(waiting: Waiting) -> str:
+    more = f", then on {waiting.more} more" if waiting.more else ""
+    sentence = f"The agent waits for a decision on {code(waiting.tool_name, _TOOL_LIMIT)} first{more}."
+    if waiting.place is None:  # its card is not posted yet
+        return sentence
+    if waiting.place.startswith("D"):
+        return f"{sentence} Its card is in a direct message to those who may decide."
+    return f"{sentence} Its card is in <#{waiting.place}>."
+
+
+def refused_details(reason: Reason) -> str:
+    """Return why somebody is not shown what a tool is called with."""
+    return f"Not shown: {_WHY_NOT[reason]}."
 
 
 def refused_message(reason: Reason) -> str:

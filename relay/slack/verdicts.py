@@ -10,6 +10,9 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from relay.domain.deliveries import Outcome, Refused, Retry
 
+# What a Web API call raises when it has no good answer; all else is a defect.
+CARRIERS = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)
+
 _PASSING = frozenset(
     {
         "ratelimited",
@@ -55,7 +58,7 @@ def meaning(problem: Exception) -> Outcome:
         return _of_answer(problem)
     if isinstance(problem, aiohttp.ClientConnectorError):
         return Retry("Slack cannot be reached")
-    if isinstance(problem, (aiohttp.ClientError, TimeoutError, SlackClientError, OSError)):
+    if isinstance(problem, CARRIERS):
         return Retry(f"Slack's answer never came ({type(problem).__name__})", uncertain=True)
     raise problem
 

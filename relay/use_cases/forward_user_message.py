@@ -27,11 +27,24 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What the agent waits for: the call asked first, the channel of its card, how many more there are."""
+
+    tool_name: str
+    place: str | None  # none before the card is posted
+    more: int
+
+
+@dataclass(frozen=True)
 class Forwarded:
-    """What became of it: refused by the verdict, or queued (again, when it had come before)."""
+    """What became of it: refused by the verdict, or queued (again, when it had come before).
+
+    What is queued is taken up only when people have decided what the agent is `waiting` for.
+    """
 
     verdict: Verdict
     message_id: str | None = None
+    waiting: Waiting | None = None
 
 
 def forward_user_message(
@@ -43,7 +56,7 @@ def forward_user_message(
     """
     verdict = may_send(rights, said.person)
     if not tx.first_time(said.team_id, said.key, now):
-        return Forwarded(verdict)
+        return Forwarded(verdict, waiting=_waiting(tx, runtime) if verdict.allowed else None)
     if not verdict.allowed:
         facts = {"reason": verdict.reason, "standing": said.person.standing, "channel": said.channel_id}
         tx.record(said.team_id, now, "message.refused", actor=said.person.user_id, facts=facts)
@@ -53,7 +66,16 @@ def forward_user_message(
     _add_deliveries(tx, message_id, said, runtime, quote=quote, now=now)
     facts = {"environment": runtime.environment, "channel": said.channel_id, "standing": said.person.standing}
     tx.record(said.team_id, now, "message.queued", actor=said.person.user_id, subject=message_id, facts=facts)
-    return Forwarded(verdict, message_id)
+    return Forwarded(verdict, message_id, _waiting(tx, runtime))
+
+
+def _waiting(tx: Transaction, runtime: Runtime) -> Waiting | None:
+    pending = tx.approvals.pending_calls(runtime.environment, runtime.agent_id, runtime.conversation_id)
+    if not pending:
+        return None
+    approval_id, tool_name = pending[0]
+    posted = [copy.channel_id for copy in tx.approvals.copies(approval_id) if copy.ts is not None]
+    return Waiting(tool_name, posted[0] if posted else None, len(pending) - 1)
 
 
 def _message(message_id: str, said: Said, runtime: Runtime, *, quote: bool, now: datetime) -> Message:

@@ -8,7 +8,7 @@ import httpx
 from relay.app import App, json_log
 from relay.config import load
 from tests.scenarios.acts import rows
-from tests.world import ADA, OPS, World
+from tests.world import ADA, OPS, World, everything
 
 
 async def ask(world: World, path: str) -> tuple[int, dict[str, Any]]:
@@ -108,3 +108,45 @@ async def test_a_stop_during_a_slow_start_is_obeyed_at_once(idle: World) -> None
     stop.set()
     await asyncio.wait_for(serving, 5)
     assert not app.ready.is_set()
+
+
+async def test_each_conversation_of_an_environment_is_said_by_itself(idle: World) -> None:
+    routes = f'[[routes]]\nchannel = "{OPS}"\nconversation = "conv-1"\n[[routes]]\n'
+    (idle.folder / "relay.toml").write_text(routes)
+    await idle.start_relay()
+    body = await readiness(idle, 200, "listening")
+    found = {name for name in body if name.startswith("environment")}
+    assert found == {"environment default / conv-1", "environment default / default"}
+
+
+async def test_a_conversation_that_is_not_the_default_one_is_named(idle: World) -> None:
+    await idle.start_relay({"LETTA_CONVERSATION_ID": "conv-1"})
+    body = await readiness(idle, 200, "listening")
+    assert body["environment default / conv-1"] == "listening"
+
+
+async def test_a_refused_key_is_not_ready_and_said(idle: World) -> None:
+    await idle.start_relay({"LETTA_API_KEY": "sk-of-somebody-else"})
+    body = await readiness(idle, 503, "refused")
+    assert body["environment default"].startswith("refused: ")
+    assert "LETTA_API_KEY" in body["environment default"]
+    assert "sk-of-somebody-else" not in str(body)
+
+
+async def test_who_writes_to_an_environment_that_refuses_the_key_is_told_that(idle: World) -> None:
+    await idle.start_relay({"LETTA_API_KEY": "sk-of-somebody-else"})
+    await readiness(idle, 503, "refused")
+    await idle.slack.slash(ADA, OPS, "hello")
+    said = await idle.told(ADA, "It has been offline since")
+    assert "(" in said and "refused the key" in said
+    assert "is sent when" not in said
+
+
+async def test_who_writes_to_an_environment_that_is_not_there_is_told_why(idle: World) -> None:
+    await idle.start_relay({"LETTA_DEVICE_ID": "device-of-nobody"})
+    body = await readiness(idle, 200, "offline")
+    reason = body["environment default"].removeprefix("offline: ")
+    await idle.slack.slash(ADA, OPS, "hello")
+    said = await idle.told(ADA, "It has been offline since")
+    assert said.endswith(f" ({reason}); your message is sent when it is back.")
+    assert reason in everything(await idle.thread_says("has been offline since"))

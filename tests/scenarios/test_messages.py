@@ -6,8 +6,21 @@ import pytest
 
 from relay.sandbox.environment import Fail, Say
 from relay.sandbox.slack.workspace import Message
-from tests.scenarios.acts import rows
-from tests.world import ADA, GONE, GRACE, GUEST, LINUS, OPS, OUTSIDE, STRANGER, World, button, everything
+from tests.scenarios.acts import ask_tool, rows
+from tests.world import (
+    ADA,
+    APPROVALS,
+    GONE,
+    GRACE,
+    GUEST,
+    LINUS,
+    OPS,
+    OUTSIDE,
+    STRANGER,
+    World,
+    button,
+    everything,
+)
 
 TYPED = {
     "emoji": "ship it 🚀👩\u200d👩\u200d👧 :tada:",
@@ -216,3 +229,32 @@ async def test_messages_to_an_offline_environment_leave_in_their_order(here: Wor
     await here.environment.come_back()
     await here.environment.wait_for(lambda environment: len(environment.received) == 5)
     assert [one.last_line for one in here.environment.received] == [f"number {n}" for n in range(5)]
+
+
+async def test_who_writes_while_the_agent_waits_for_a_decision_is_told_so_at_once(both_ways: World) -> None:
+    card = await ask_tool(both_ways, {"command": "make the zanzibar release"})
+    await both_ways.slack.slash(GRACE, OPS, "and then?")
+    assert await both_ways.told(GRACE, "Queued for") == (
+        f"Queued for default. The agent waits for a decision on `Bash` first. Its card is in <#{APPROVALS}>."
+    )
+    await both_ways.slack.click(LINUS, APPROVALS, card.ts, "approve")
+    await both_ways.card_says("Delivered.")
+    await both_ways.slack.slash(LINUS, OPS, "thanks")
+    assert await both_ways.told(LINUS, "Queued for") == "Queued for default."
+
+
+async def test_a_command_told_twice_is_answered_the_same_while_the_agent_waits(here: World) -> None:
+    await ask_tool(here, {"command": "make the zanzibar release"})
+    payload = here.slack.slash_payload(GRACE, OPS, "and then?")
+    first = await here.slack.deliver("command", payload)
+    assert "waits for a decision" in str(first.body)
+    assert (await here.slack.deliver("command", payload)).body == first.body
+
+
+async def test_what_another_conversation_waits_for_is_not_told(idle: World) -> None:
+    routes = f'[[routes]]\nchannel = "{OUTSIDE}"\nconversation = "conv-2"\n[[routes]]\n'
+    (idle.folder / "relay.toml").write_text(routes)
+    await idle.start_relay()
+    await ask_tool(idle, {"command": "make the zanzibar release"})
+    await idle.slack.slash(GRACE, OUTSIDE, "hello")
+    assert await idle.told(GRACE, "Queued for") == "Queued for default."

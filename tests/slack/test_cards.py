@@ -11,6 +11,7 @@ from relay.domain.approvals import Approval, Decision, State
 from relay.sandbox.slack import problems
 from relay.sandbox.slack.limits import characters
 from relay.slack import cards
+from relay.slack.mrkdwn import visible
 from tests.slack.asked import APPROVED, DENIED, NOON, approval, calling, message
 from tests.witnesses import slack as witness
 
@@ -90,7 +91,7 @@ def test_the_largest_card_of_all_keeps_every_limit(number: int, state: State) ->
 def test_every_argument_is_named_on_the_card(tool_input: dict[str, Any]) -> None:
     shown = "\n".join(words(cards.card(calling(tool_input)).blocks))
     for name in tool_input:
-        written = cards.visible(name).replace("\n", "\\n").replace("\t", "\\t")
+        written = visible(name).replace("\n", "\\n").replace("\t", "\\t")
         assert (written or '""')[:30] in shown
 
 
@@ -116,10 +117,10 @@ def test_a_reply_of_any_words_keeps_every_limit(text: str) -> None:
 
 @given(text=TEXTS)
 def test_nothing_unseen_is_left_in_what_is_visible(text: str) -> None:
-    shown = cards.visible(text)
+    shown = visible(text)
     unseen = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert {one for one in shown if unicodedata.category(one) in unseen} - set(SEEN) == set()
-    assert cards.visible(shown) == shown
+    assert visible(shown) == shown
 
 
 def test_a_pending_card_has_its_three_buttons() -> None:

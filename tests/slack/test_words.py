@@ -12,8 +12,10 @@ from relay.domain.approvals import State
 from relay.domain.deliveries import Outcome, Refused, Retry
 from relay.domain.policy import Reason
 from relay.slack import sentences, verdicts
-from relay.slack.mrkdwn import escape, escaped, moment, unescape
+from relay.slack.mrkdwn import code, escape, escaped, moment, unescape
+from relay.slack.sentences import Away
 from relay.slack.wire import ButtonValue, RetryValue
+from relay.use_cases.forward_user_message import Waiting
 from relay.use_cases.whisper import Sentence
 from tests.slack.asked import APPROVED, NOON, approval
 
@@ -34,6 +36,14 @@ def test_a_cut_text_keeps_its_limit_and_cuts_no_entity(text: str, limit: int) ->
 
 def test_a_moment_is_shown_in_each_readers_own_time() -> None:
     assert moment(NOON) == "<!date^1793707200^{time}|12:00 UTC>"
+
+
+@given(st.text(), st.integers(8, 40))
+def test_nothing_leaves_the_box_of_code(text: str, limit: int) -> None:
+    shown = code(text, limit)
+    assert (shown[0], shown[-1]) == ("`", "`")
+    assert len(shown) > 2
+    assert not set(shown[1:-1]) & set("`<>\n\u202e")
 
 
 def refused(error: str, status: int = 200, headers: dict[str, str] | None = None) -> SlackApiError:
@@ -105,6 +115,42 @@ def test_every_click_that_came_too_late_is_told_how_things_are(state: State) -> 
 @pytest.mark.parametrize("state", [State.DECIDED, State.DELIVERED, State.FAILED, State.UNCONFIRMED])
 def test_who_comes_too_late_is_told_who_was_first(state: State) -> None:
     assert "approved by <@U0GRACE>" in sentences.not_pending(approval(state, APPROVED))
+
+
+SINCE = f"It has been offline since {moment(NOON)}"
+WAITS = "The agent waits for a decision on"
+QUEUED: list[tuple[Away | None, Waiting | None, list[str]]] = [
+    (None, None, []),
+    (Away(NOON, "<gone>"), None, [f"{SINCE} (&lt;gone&gt;); your message is sent when it is back."]),
+    (Away(NOON, "the key is refused", refused=True), None, [f"{SINCE} (the key is refused)."]),
+    (None, Waiting("Bash", None, 0), [f"{WAITS} `Bash` first."]),
+    (
+        None,
+        Waiting("a`<b>", "C0APPROVALS", 2),
+        [f"{WAITS} `a'&lt;b&gt;` first, then on 2 more.", "Its card is in <#C0APPROVALS>."],
+    ),
+    (
+        Away(NOON, ""),
+        Waiting("Bash", "D0GRACE", 0),
+        [
+            f"{SINCE}; your message is sent when it is back.",
+            f"{WAITS} `Bash` first.",
+            "Its card is in a direct message to those who may decide.",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("away", "waiting", "said"), QUEUED)
+def test_what_is_queued_is_told_with_all_that_keeps_it_waiting(
+    away: Away | None, waiting: Waiting | None, said: list[str]
+) -> None:
+    assert sentences.queued("a <shop>", away, waiting) == " ".join(["Queued for a &lt;shop&gt;.", *said])
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.ALLOWED])
+def test_details_are_refused_with_the_reason(reason: Reason) -> None:
+    assert sentences.refused_details(reason).startswith("Not shown: ")
 
 
 def test_an_error_of_the_agent_pings_nobody() -> None:

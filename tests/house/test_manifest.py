@@ -43,7 +43,7 @@ def calling_code() -> str:
 
     A stand-in for Slack names every method and calls none, so it is left out.
     """
-    paths = [ROOT / "relay/app.py", *sorted((ROOT / "relay/slack").rglob("*.py"))]
+    paths = sorted(path for room in ("app", "slack") for path in (ROOT / "relay" / room).rglob("*.py"))
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 

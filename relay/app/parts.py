@@ -1,0 +1,185 @@
+"""Builds every object, and knows how they hang together."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.app.clock import utc_now
+from relay.app.errors import PartEndedError, StartError
+from relay.app.http_clients import HttpClients
+from relay.app.log import silent_logger
+from relay.app.readiness import Readiness
+from relay.app.stopping import Stopping, cancel, within
+from relay.config import Config
+from relay.control import ControlSocket, socket_path
+from relay.dispatcher import Dispatcher, Doors
+from relay.domain.deliveries import Delivery
+from relay.domain.ids import new_id
+from relay.environment.arrivals import Desk
+from relay.environment.directory import Directory
+from relay.environment.listener import Listener
+from relay.environment.listeners import Listeners
+from relay.environment.sender import EnvironmentSender
+from relay.slack.bolt import bolt_app
+from relay.slack.cards import REPLY_LIMIT
+from relay.slack.door import SlackDoor, Workspace
+from relay.slack.people import People
+from relay.slack.places import Places
+from relay.slack.sender import SlackSender
+from relay.slack.sentences import Away
+from relay.slack.socket_mode import SocketMode
+from relay.slack.tell import Tell
+from relay.store import Store, StoreError
+from relay.use_cases.follow_environment import pass_time, still_to_send
+from relay.use_cases.open_approval import Audience
+from relay.web import SlackRoute, web_app
+
+_TICK = 1.0
+
+
+class Parts:
+    """The parts of a running relay and how they hang together."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        http: HttpClients,
+        client: AsyncWebClient,
+        workspace: Workspace,
+        log: Any,
+        at: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._log = log
+        self.port = 0
+        directory = Directory(http.lookups, log.warning)
+        tell = self._tell = Tell(client, http.lookups, log)
+        environment_sender = EnvironmentSender(
+            http.environments, directory, config.environments, utc_now, self._still_to_send
+        )
+        self._listeners = self._make_listeners(directory, http, workspace)
+        routed = (place for route in config.routes for place in route.places)
+        self.places = Places(client, routed, tell.soon, log)
+        slack_sender = SlackSender(client, store, tell, self.places)
+        doors = Doors(environment_sender.send, self._listeners.answer, slack_sender.send)
+        self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
+        door = SlackDoor(
+            config=config,
+            workspace=workspace,
+            rights=config.rights(workspace.team_id),
+            store=store,
+            people=People(client, workspace.team_id),
+            client=client,
+            clock=utc_now,
+            away_since=self._away,
+            log=log,
+        )
+        self._bolt = bolt_app(door, tell)
+        token = config.slack.app_token
+        self.socket_mode = (
+            SocketMode(self._bolt, token.get_secret_value(), client, silent_logger(), log) if token else None
+        )
+        self._running: list[asyncio.Task[None]] = []
+        self._stopping = Stopping()
+        self._control = ControlSocket(store, socket_path(config.store_url), log)
+
+    def _make_listeners(self, directory: Directory, http: HttpClients, workspace: Workspace) -> Listeners:
+        places = {route.runtime: route.places for route in reversed(self._config.routes)}
+        audiences = {
+            runtime: Audience(workspace.team_id, where, self._store.key) for runtime, where in places.items()
+        }
+        desk = Desk(self._store, audiences, REPLY_LIMIT, utc_now)
+        return Listeners(
+            places,
+            lambda runtime: Listener(
+                self._config.environments[runtime.environment],
+                runtime,
+                directory,
+                http.environments,
+                on_arrivals=desk.take,
+                on_presence=desk.take_presence,
+                clock=utc_now,
+                chance=random.random,
+                new_id=lambda: new_id("req", utc_now()),
+                log=self._log,
+            ),
+        )
+
+    async def _still_to_send(self, delivery: Delivery, connection_id: str) -> bool:
+        """Wait until answers can be heard; return whether the delivery is still to be sent then."""
+        if not await self._listeners.ready(delivery, connection_id):
+            return True
+        return await self._store.transact(lambda tx: still_to_send(tx, delivery, utc_now()))
+
+    def _away(self, environment: str) -> Away | None:
+        presence = self._listeners.away(environment)
+        if presence is None or presence.since is None:
+            return None
+        return Away(presence.since, presence.reason, presence.refused)
+
+    async def start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Start what takes out before what takes in; the stack stops them the other way round."""
+        self._store.on_due = self._dispatcher.wake
+        stack.push_async_callback(lambda: self._tell.finish(self._stopping.left(1.0)))
+        stack.push_async_callback(lambda: self._dispatcher.finish(self._stopping.left(5.0)))
+        stack.push_async_callback(lambda: cancel(self._running, self._stopping.left(2.0)))
+        for run in (self._dispatcher.run, self._tick, *self._listeners.runs):
+            self._running.append(asyncio.create_task(run()))
+        await self._control.open()
+        stack.push_async_callback(self._control.close)
+        self.port = await self._listen(stack)
+        if self.socket_mode is not None:
+            await self._open_socket(self.socket_mode, stack)
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`. Raises PartEndedError when a part ends by itself."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({stopping, *self._running}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for ended in done - {stopping}:
+            self._log.critical("part.ended", exc_info=ended.exception())
+            raise PartEndedError("a part of relay ended by a defect; the log says which")
+
+    async def _open_socket(self, socket_mode: SocketMode, stack: contextlib.AsyncExitStack) -> None:
+        stack.push_async_callback(lambda: within(socket_mode.close, self._stopping.left(2.0)))
+        try:
+            await socket_mode.open()
+        except SlackApiError as problem:
+            raise StartError(
+                f"Slack refuses SLACK_APP_TOKEN: {problem.response.get('error')}; it needs connections:write"
+            ) from problem
+
+    async def _listen(self, stack: contextlib.AsyncExitStack) -> int:
+        secret = self._config.slack.signing_secret if self.socket_mode is None else None
+        slack = SlackRoute(self._bolt, secret.get_secret_value()) if secret else None
+        readiness = Readiness(self._store, self.socket_mode, self._listeners, self.places)
+        app = web_app(readiness.parts, slack, self._log.warning)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, self._config.host, self._config.port)
+        try:
+            await site.start()
+        except OSError as problem:
+            raise StartError(
+                f"cannot listen on {self._config.host} port {self._config.port}: {problem.strerror}; "
+                "set RELAY_PORT"
+            ) from problem
+        port: int = runner.addresses[0][1]
+        return port
+
+    async def _tick(self) -> None:
+        """Time is an arrival too."""
+        while True:
+            await asyncio.sleep(_TICK)
+            with contextlib.suppress(StoreError):
+                await self._store.transact(partial(pass_time, now=utc_now()))

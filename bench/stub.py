@@ -135,21 +135,22 @@ def _device() -> dict[str, Any]:
 
 
 async def _status_socket(request: web.BaseRequest) -> web.WebSocketResponse:
-    """Answer what is asked and say nothing else: no turn ever begins here."""
+    """Answer what is asked, and that nothing is waited for: no turn ever begins here."""
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
     async for received in socket:
         if received.type is WSMsgType.TEXT:
-            answer = _to_frame(json.loads(received.data))
-            if answer is not None:
+            for answer in _to_frame(json.loads(received.data)):
                 await socket.send_json(answer)
     return socket
 
 
-def _to_frame(asked: dict[str, Any]) -> dict[str, Any] | None:
+def _to_frame(asked: dict[str, Any]) -> list[dict[str, Any]]:
     match asked.get("type"):
         case "ping":
-            return {"type": "pong"}
+            return [{"type": "pong"}]
         case "runtime_start" | "sync" as kind:
-            return {"type": f"{kind}_response", "request_id": asked.get("request_id"), "success": True}
-    return None
+            idle = {"is_online": True, "is_processing": False, "pending_control_requests": []}
+            answer = {"type": f"{kind}_response", "request_id": asked.get("request_id"), "success": True}
+            return [answer, {"type": "update_device_status", "device_status": idle}]
+    return []

@@ -6,7 +6,7 @@ import pytest
 
 from relay.sandbox.slack import FakeSlack
 from tests.scenarios.acts import ask_tool
-from tests.scenarios.test_health import ask
+from tests.scenarios.test_health import ask, readiness
 from tests.world import ADA, APPROVALS, GRACE, OPS, OUTSIDE, World, button
 
 ASKS, POST = "conversations.info", "chat.postMessage"
@@ -74,9 +74,7 @@ async def test_what_is_wrong_with_a_place_is_said_by_a_relay_that_is_ready(
     idle: World, channel: str, words: str
 ) -> None:
     await idle.start_relay({"RELAY_APPROVALS_CHANNEL": channel})
-    await idle.environment.wait_for(lambda environment: len(environment.sockets) == 2)
-    status, body = await ask(idle, "/readyz")
-    assert status == 200
+    body = await readiness(idle, 200, words)
     assert words in body[f"place {channel}"]
 
 

@@ -107,6 +107,7 @@ class Parts:
                 http.environments,
                 on_arrivals=desk.take,
                 on_presence=desk.take_presence,
+                on_behind=desk.awaited,
                 clock=utc_now,
                 chance=random.random,
                 new_id=lambda: new_id("req", utc_now()),

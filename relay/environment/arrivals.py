@@ -8,8 +8,11 @@ from relay.domain.approvals import Asked
 from relay.domain.runtime import Runtime
 from relay.environment.listener import Arrivals, Presence
 from relay.environment.turns import (
+    AnswerNotTaken,
     AnswersRefused,
     Arrival,
+    EndTold,
+    Missed,
     Pending,
     Proof,
     Reply,
@@ -18,10 +21,10 @@ from relay.environment.turns import (
     TurnFailed,
 )
 from relay.store import Store, Transaction
-from relay.use_cases.answer_again import answer_refused
+from relay.use_cases.answer_again import answer_not_taken, answer_refused
 from relay.use_cases.follow_environment import end_turn, record_evidence, record_pending
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
-from relay.use_cases.post_reply import post_reply, post_turn_error
+from relay.use_cases.post_reply import ANSWERED_WITHIN, post_ending, post_reply, post_turn_error
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,33 @@ class Desk:
                 record_evidence(tx, runtime, item.tool_call_id, item.evidence, sighting, now)
             case AnswersRefused():
                 answer_refused(tx, runtime, now)
+            case EndTold():
+                post_ending(tx, item.message_ids, item.key, item.ending, now=now)
+            case AnswerNotTaken():
+                answer_not_taken(tx, runtime, now)
+            case Missed():
+                self._missed(tx, item, now)
             case ToolAsked():
                 self._open(tx, runtime, epoch, item, now)
+
+    async def awaited(self, runtime: Runtime, ended: tuple[str, ...]) -> frozenset[str]:
+        """Return the messages of a conversation whose answers may have been missed, `ended` among them."""
+        since = self.clock() - ANSWERED_WITHIN
+
+        def work(tx: Transaction) -> frozenset[str]:
+            waiting = tx.messages.in_turn(runtime.environment, runtime.agent_id, runtime.conversation_id)
+            found = [*waiting, *tx.messages.some(ended)]
+            return frozenset(one.id for one in found if one.settled_at is None or one.settled_at > since)
+
+        return await self.store.transact(work)
+
+    def _missed(self, tx: Transaction, missed: Missed, now: datetime) -> None:
+        for exchange in missed.exchanges:
+            for answer_id, text in exchange.answers:
+                key = f"reply/{answer_id}"
+                post_reply(tx, exchange.message_ids, key, text, part_limit=self.part_limit, now=now)
+        post_ending(tx, missed.silent, "turn-unheard", "unheard", now=now)
+        end_turn(tx, missed.over)
 
     def _open(self, tx: Transaction, runtime: Runtime, epoch: str, item: ToolAsked, now: datetime) -> None:
         request = item.request

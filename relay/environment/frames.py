@@ -180,6 +180,8 @@ class Delta(_Frame):
     tool_call_id: str = ""
     status: str = ""
     tool_return: Any = None
+    otid: str = ""
+    seq_id: int = 0  # counts the pieces of a run from 1; 0: not told
     stop_reason: str = ""
     is_terminal: bool = False
     client_message_ids: list[str] = []
@@ -204,6 +206,40 @@ class InputAccepted(Frame):
     error: str | None = None
 
 
+class RuntimeStarted(Frame):
+    """The device's answer to our greeting: whether it knows the agent and the conversation."""
+
+    success: bool = True
+
+
+class Aborted(Frame):
+    """The device's answer to a stop: whether there was a turn to stop."""
+
+    aborted: bool = False
+    success: bool = True
+
+
+class MessagesListed(Frame):
+    """What was said in a conversation, newest first; `next_before` names where the next page begins."""
+
+    success: bool = False
+    messages: list[Any] = []
+    has_more: bool = False
+    next_before: str = ""
+
+    @property
+    def read(self) -> list[Delta]:
+        """The messages that can be read."""
+        return [one for one in map(_delta_or_none, self.messages) if one is not None]
+
+
+def _delta_or_none(raw: Any) -> Delta | None:
+    try:
+        return Delta.model_validate(raw)
+    except ValidationError:
+        return None
+
+
 class TurnFinished(Frame):
     """A turn is over."""
 
@@ -220,6 +256,9 @@ _SHAPES: Mapping[str, type[Frame]] = {
     "stream_delta": StreamDelta,
     "turn_finished": TurnFinished,
     "input_accepted": InputAccepted,
+    "runtime_start_response": RuntimeStarted,
+    "abort_message_response": Aborted,
+    "conversation_messages_list_response": MessagesListed,
 }
 
 
@@ -295,45 +334,14 @@ def _unwrapped(error: Any) -> Any:
         return None
 
 
-def ack(seq: int) -> dict[str, Any]:
-    """Return the acknowledgement of a frame with `seq`, for the socket it came on."""
-    return {"type": "ack", "seq": seq}
-
-
-def approval_response(
-    request_id: str, agent_id: str, conversation_id: str, tool_call_id: str, *, approve: bool, reason: str
-) -> dict[str, Any]:
-    """Return the frame that decides a tool call over the socket; a denial's message must be a text."""
-    decision: dict[str, Any] = {"behavior": "allow" if approve else "deny"}
-    if reason or not approve:
-        decision["message"] = reason
-    return {
-        "type": "input",
-        "request_id": request_id,
-        "runtime": {"agent_id": agent_id, "conversation_id": conversation_id},
-        "payload": {"kind": "approval_response", "request_id": f"perm-{tool_call_id}", "decision": decision},
-    }
-
-
 _VIOLATION = "approval payloads are not allowed"
+
+
+def is_not_pending(frame: InputAccepted) -> bool:
+    """Whether the device says that it no longer waits for what it was given."""
+    return not frame.accepted and "no longer pending" in (frame.error or "")
 
 
 def refuses_posted_approvals(delta: Delta) -> bool:
     """Whether the device says that an approval reached it in the form of a message, and was dropped."""
     return delta.message_type == "loop_error" and _VIOLATION in str(delta.message)
-
-
-PING = {"type": "ping"}
-
-
-def runtime_start(request_id: str, agent_id: str, conversation_id: str, version: str) -> dict[str, Any]:
-    """Return the frame that asks for the state of a runtime and for a replay of what it waits for."""
-    return {
-        "type": "runtime_start",
-        "request_id": request_id,
-        "agent_id": agent_id,
-        "conversation_id": conversation_id,
-        "recover_approvals": True,
-        "force_device_status": True,
-        "client_info": {"name": "relay", "title": "Slack relay", "version": version},
-    }

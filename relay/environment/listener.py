@@ -8,8 +8,7 @@ A frame fails:  not stored is not acknowledged: close both; runtime_start replay
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -18,23 +17,19 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from relay import __version__
 from relay.config import Environment
 from relay.domain.deliveries import Delivered, Delivery, Outcome, Refused, Retry
 from relay.domain.runtime import Runtime
-from relay.environment import frames
+from relay.environment import frames, outgoing
 from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
-from relay.environment.sequencer import Sequencer
-from relay.environment.turns import Arrival, Turns
+from relay.environment.pair import Ears, Pair, RuntimeRefusedError, SocketsLostError
+from relay.environment.turns import Arrival
 from relay.store import StoreError
 
 _PING_EVERY = 30.0
-_DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and deaf
-_HOLD = 0.05
+_ASK_AGAIN_EVERY = 60.0
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.5, 10.0
-_ANSWER_WITHIN = 10.0
 _OPEN_WITHIN = 6.0
-_STATE_WITHIN = 5.0
 _CHANNELS = ("control", "stream")
 
 
@@ -59,10 +54,6 @@ class Arrivals:
     items: tuple[Arrival, ...]
 
 
-class _SocketsLostError(Exception):
-    """The pair of sockets is of no use any more; the message says why."""
-
-
 class Listener:
     """Supervises the pair of status sockets of one runtime."""
 
@@ -75,11 +66,13 @@ class Listener:
         *,
         on_arrivals: "Callable[[Runtime, Arrivals], Any]",
         on_presence: "Callable[[Runtime, Presence], Any]",
+        on_behind: "Callable[[Runtime, tuple[str, ...]], Awaitable[frozenset[str]]]",
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         new_id: Callable[[], str],
         log: Any,
         ping_every: float = _PING_EVERY,
+        ask_again_every: float = _ASK_AGAIN_EVERY,
     ) -> None:
         self._environment = environment
         self._runtime = runtime
@@ -87,12 +80,14 @@ class Listener:
         self._session = session
         self._on_arrivals = on_arrivals
         self._on_presence = on_presence
+        self._on_behind = on_behind
         self._clock = clock
         self._chance = chance
         self._new_id = new_id
         self.log = log.bind(environment=environment.name)
-        self.ping_every = ping_every
-        self._pair: _Pair | None = None
+        self._ping_every = ping_every
+        self._ask_again_every = ask_again_every
+        self._pair: Pair | None = None
         self._open_on = ""
         self._turned = asyncio.Condition()
         self._hurry = asyncio.Event()
@@ -122,6 +117,8 @@ class Listener:
         if self._open_on == connection_id:
             return False
         self._hurry.set()
+        if self._pair is not None:
+            self._pair.close("its connection changed")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OPEN_WITHIN), self._turned:
                 await self._turned.wait_for(lambda: self._open_on == connection_id)
@@ -140,9 +137,16 @@ class Listener:
             connection_id = await self._directory.connection_id(self._environment)
             async with self._open(connection_id) as sockets:
                 was_up = True
-                await _Pair(self, sockets, connection_id).listen()
-        except (EnvironmentAwayError, LookupRefusedError, _SocketsLostError) as problem:
-            reason, refused = str(problem), isinstance(problem, LookupRefusedError)
+                await Pair(
+                    sockets,
+                    self._runtime,
+                    self._ears(connection_id),
+                    ping_every=self._ping_every,
+                    ask_again_every=self._ask_again_every,
+                ).listen()
+        except (EnvironmentAwayError, LookupRefusedError, SocketsLostError) as problem:
+            reason = str(problem)
+            refused = isinstance(problem, (LookupRefusedError, RuntimeRefusedError))
         except aiohttp.WSServerHandshakeError as problem:
             reason = f"its status sockets were refused ({problem.status})"
             refused = problem.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -156,11 +160,19 @@ class Listener:
             self._directory.gone(self._environment, connection_id)
         return reason, was_up, refused
 
-    async def in_step(self, pair: "_Pair", connection_id: str) -> None:
-        """Begin to send: what the environment waits for is known, or it does not say."""
-        self._pair = pair
-        await self._turn(connection_id)
-        await self._tell(Presence(up=True, reason=""))
+    def _ears(self, connection_id: str) -> Ears:
+        async def in_step(pair: Pair) -> None:
+            self._pair = pair
+            await self._turn(connection_id)
+            await self._tell(Presence(up=True, reason=""))
+
+        async def take(epoch: str, arrivals: Sequence[Arrival]) -> None:
+            await self._on_arrivals(self._runtime, Arrivals(epoch, tuple(arrivals)))
+
+        async def awaited(ended: tuple[str, ...]) -> frozenset[str]:
+            return await self._on_behind(self._runtime, ended)
+
+        return Ears(take, awaited, in_step, self._new_id, self.log)
 
     @contextlib.asynccontextmanager
     async def _open(self, connection_id: str) -> "AsyncIterator[dict[str, aiohttp.ClientWebSocketResponse]]":
@@ -202,7 +214,7 @@ class Listener:
             return Retry("the status sockets are not open", away=True)
         body = delivery.body
         request_id = self._new_id()
-        frame = frames.approval_response(
+        frame = outgoing.approval_response(
             request_id,
             body["agent_id"],
             body["conversation_id"],
@@ -211,171 +223,11 @@ class Listener:
             reason=body["reason"],
         )
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
-                said = await self._pair.ask(request_id, frame)
+            said = await self._pair.ask(request_id, frame)
         except (TimeoutError, aiohttp.ClientError, ConnectionError):
             return Retry("the device did not answer over its socket", uncertain=True)
+        if not isinstance(said, frames.InputAccepted):
+            return Retry("the device answered something else over its socket", uncertain=True)
         if said.accepted:
             return Delivered({"via": "socket"})
         return Refused("the device did not take the answer", said=said.error or "")
-
-    async def deliver(self, epoch: str, items: list[Arrival]) -> None:
-        """Hand arrivals on; returns once they are stored."""
-        if items:
-            await self._on_arrivals(self._runtime, Arrivals(epoch, tuple(items)))
-
-    def greeting(self) -> dict[str, Any]:
-        """Return the frame that asks for the state and for a replay of what is pending."""
-        return frames.runtime_start(
-            self._new_id(), self._runtime.agent_id, self._runtime.conversation_id, __version__
-        )
-
-    def is_for_us(self, frame: frames.Frame) -> bool:
-        """Whether a frame speaks of this conversation; one that names none does."""
-        named = frame.runtime
-        return named.agent_id in ("", self._runtime.agent_id) and named.conversation_id in (
-            "",
-            self._runtime.conversation_id,
-        )
-
-    def new_epoch(self) -> str:
-        """Return a name for a pair of sockets, never used before."""
-        return self._new_id()
-
-
-@dataclass
-class _Received:
-    socket: aiohttp.ClientWebSocketResponse
-    text: str
-
-
-class _Pair:
-    """One pair of open sockets, from the greeting to the end of either."""
-
-    def __init__(
-        self, listener: Listener, sockets: dict[str, aiohttp.ClientWebSocketResponse], connection_id: str
-    ) -> None:
-        self._listener = listener
-        self._sockets = sockets
-        self._connection_id = connection_id
-        self._listed = asyncio.Event()
-        self._owed: list[tuple[aiohttp.ClientWebSocketResponse, int]] = []
-        self._epoch = listener.new_epoch()
-        self._sequencer = Sequencer()
-        self._turns = Turns()
-        self._received: asyncio.Queue[_Received] = asyncio.Queue(maxsize=1000)
-        self._asked: dict[str, asyncio.Future[frames.InputAccepted]] = {}
-
-    async def listen(self) -> None:
-        """Listen until a socket ends. Raises _SocketsLostError, StoreError, aiohttp.ClientError."""
-        await _send(self._sockets["control"], self._listener.greeting())
-        try:
-            async with asyncio.TaskGroup() as group:
-                for socket in self._sockets.values():
-                    group.create_task(self._read(socket))
-                    group.create_task(_ping(socket, self._listener.ping_every))
-                group.create_task(self._handle_all())
-                group.create_task(self._get_in_step())
-        except* (_SocketsLostError, StoreError, aiohttp.ClientError, ConnectionError) as several:
-            raise several.exceptions[0] from None
-        finally:
-            for answer in self._asked.values():
-                if not answer.done():
-                    answer.set_exception(ConnectionResetError("the sockets ended before the answer came"))
-
-    async def _get_in_step(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STATE_WITHIN):
-                await self._listed.wait()
-        await self._listener.in_step(self, self._connection_id)
-
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        while True:
-            try:
-                received = await socket.receive(timeout=_DEAF_AFTER)
-            except TimeoutError:
-                raise _SocketsLostError("its status socket fell silent") from None
-            if received.type is aiohttp.WSMsgType.TEXT:
-                await self._received.put(_Received(socket, received.data))
-            elif received.type is not aiohttp.WSMsgType.BINARY:
-                raise _SocketsLostError("its status socket was closed")
-
-    async def _handle_all(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_HOLD if self._sequencer.waiting else None):
-                    received = await self._received.get()
-            except TimeoutError:
-                await self._take_in(self._sequencer.release())
-            else:
-                await self._handle(received)
-            if not self._sequencer.waiting:
-                await self._acknowledge()
-
-    async def _acknowledge(self) -> None:
-        """Acknowledge what came: all of it is stored, none waits for its order."""
-        owed, self._owed = self._owed, []
-        for socket, seq in owed:
-            await _send(socket, frames.ack(seq))
-
-    async def _handle(self, received: _Received) -> None:
-        try:
-            frame = frames.parse(received.text)
-        except frames.FrameError as problem:
-            # Acknowledged all the same: asked for again, it would be no better.
-            self._listener.log.warning("frame.unreadable", reason=str(problem))
-            if problem.seq is not None:
-                self._owed.append((received.socket, problem.seq))
-            return
-        if frame.seq is not None:
-            self._owed.append((received.socket, frame.seq))
-        if isinstance(frame, frames.InputAccepted):
-            self._answered(frame)
-        if self._sequencer.starts_again(frame):
-            await self._begin_again()
-        await self._take_in(self._sequencer.take(frame))
-
-    async def _begin_again(self) -> None:
-        """Follow a device that started again behind open sockets: it lost what it asked, in silence."""
-        await self._take_in(self._sequencer.restart())
-        self._epoch = self._listener.new_epoch()
-        self._turns = Turns()
-        await _send(self._sockets["control"], self._listener.greeting())
-
-    async def ask(self, request_id: str, frame: dict[str, Any]) -> frames.InputAccepted:
-        """Send an input and return the device's answer to it."""
-        answer: asyncio.Future[frames.InputAccepted] = asyncio.get_running_loop().create_future()
-        self._asked[request_id] = answer
-        try:
-            await _send(self._sockets["control"], frame)
-            return await answer
-        finally:
-            del self._asked[request_id]
-
-    def _answered(self, frame: frames.InputAccepted) -> None:
-        answer = self._asked.get(frame.request_id or "")
-        if answer is not None and not answer.done():
-            answer.set_result(frame)
-
-    async def _take_in(self, ready: list[frames.Frame]) -> None:
-        for frame in ready:
-            if not self._listener.is_for_us(frame):
-                continue
-            try:
-                await self._listener.deliver(self._epoch, self._turns.take(frame))
-            except StoreError:
-                raise
-            except Exception:  # one frame that cannot be taken in must not end all the others
-                self._listener.log.exception("frame.defect", type=frame.type)
-            if isinstance(frame, frames.DeviceStatus):
-                self._listed.set()
-
-
-async def _ping(socket: aiohttp.ClientWebSocketResponse, every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        await _send(socket, frames.PING)
-
-
-async def _send(socket: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
-    await socket.send_str(json.dumps(frame, separators=(",", ":"), ensure_ascii=False))

@@ -6,6 +6,7 @@ Pure: frames in, arrivals out. Which of our messages a turn answers is told by
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from relay.domain.approvals import Evidence, ToolReturned, ToolStarted
 from relay.environment.frames import (
@@ -23,6 +24,8 @@ from relay.environment.frames import (
 )
 
 _IDLE = "WAITING_ON_INPUT"
+_GOOD_END = "end_turn"
+_STOPPED = frozenset({"cancelled", "canceled", "interrupted"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,27 @@ class TurnEnded:
     """A turn is over, however it ended."""
 
     message_ids: tuple[str, ...]
+
+
+class Ending(StrEnum):
+    """How a turn ended of which its words do not tell."""
+
+    STOPPED = "stopped"
+    WORDLESS = "wordless"
+
+
+@dataclass(frozen=True)
+class EndTold:
+    """The device said how a turn ended, and that is all there is to tell."""
+
+    message_ids: tuple[str, ...]
+    key: str
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class AnswerNotTaken:
+    """The device did not take a decision: it no longer waited for it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +107,63 @@ class AnswersRefused:
     """The device dropped a decision that came by the messages endpoint: it wants it over the socket."""
 
 
-Arrival = Reply | TurnFailed | TurnEnded | ToolAsked | Pending | Proof | AnswersRefused
+@dataclass(frozen=True)
+class Behind:
+    """Words were missed, or may have been: what was said is to be read from the conversation itself.
+
+    `ended` are the messages whose turn is over with that; None: nothing runs, so that all turns are.
+    `failed`: that it ended in an error was told.
+    """
+
+    ended: tuple[str, ...] | None = None
+    failed: bool = False
+    last: bool = False  # what has no answer now gets none
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Messages of ours that were answered together, and the agent's words, each with its id."""
+
+    message_ids: tuple[str, ...]
+    answers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What the conversation says was said, of what `behind` asked for."""
+
+    exchanges: tuple[Exchange, ...]
+    behind: Behind
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The messages whose turns are over."""
+        if self.behind.ended is not None:
+            return self.behind.ended
+        return tuple(message_id for one in self.exchanges for message_id in one.message_ids)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The messages whose turns ended without words or an error that anybody was told."""
+        if self.behind.failed:
+            return ()
+        without = [one.message_ids for one in self.exchanges if not one.answers]
+        return tuple(message_id for ids in without for message_id in ids if message_id in self.over)
+
+
+Arrival = (
+    Reply
+    | TurnFailed
+    | TurnEnded
+    | EndTold
+    | ToolAsked
+    | Pending
+    | Proof
+    | AnswersRefused
+    | AnswerNotTaken
+    | Behind
+    | Missed
+)
 
 
 @dataclass
@@ -99,7 +179,19 @@ class _Turn:
     error: str = ""
     failed: tuple[str, ...] = ()  # whom the error names, where no run is known
     parts: Counter[str] = field(default_factory=Counter)
+    counted: dict[str, int] = field(default_factory=dict)  # by run, the number of its last piece
+    cut: bool = False  # of the words gathered, some may be missing
+    whole: bool = True  # every piece so far was seen
+    spoke: bool = False
     active: bool = False
+
+
+@dataclass(frozen=True)
+class _Over:
+    """The turn that ended last, until the device says how."""
+
+    message_ids: tuple[str, ...] = ()
+    told: bool = True
 
 
 class Turns:
@@ -107,8 +199,11 @@ class Turns:
 
     def __init__(self) -> None:
         self._by_run: dict[str, list[str]] = {}
-        self._turn = _Turn()
+        # What went on before this was told to nobody here.
+        self._turn = _Turn(whole=False)
         self._listed: tuple[str, ...] | None = None
+        self._processing = False
+        self._over = _Over()
 
     def take(self, frame: Frame) -> list[Arrival]:
         """Return what `frame` brings, in order. Frames of sub-agents bring nothing."""
@@ -127,10 +222,16 @@ class Turns:
             return self._finished(frame)
         return []
 
+    @property
+    def alive(self) -> bool:
+        """Whether a turn runs or something is waited for."""
+        return self._turn.active or self._processing or bool(self._listed)
+
     def _delta(self, delta: Delta, event_seq: int) -> list[Arrival]:
         kind = delta.message_type
+        follows = self._follows(delta)
         if kind == "assistant_message":
-            return self._words(delta)
+            return self._words(delta, follows=follows)
         if refuses_posted_approvals(delta):
             return [AnswersRefused()]
         if kind in ("error_message", "loop_error"):
@@ -143,13 +244,38 @@ class Turns:
         if kind == "tool_return_message" and delta.tool_call_id:
             returned = ToolReturned(delta.status == "error", words_of_return(delta.tool_return))
             return [*self._complete(), Proof(delta.tool_call_id, returned, event_seq)]
+        if kind == "retry":
+            self._give_up_attempt()
+            return []
+        # After an error the model may be asked again: the words of this attempt wait for that.
+        if kind == "stop_reason" and self._turn.error:
+            return []
         if kind in ("approval_request_message", "stop_reason", "user_message"):
             return self._complete()
         return []
 
-    def _words(self, delta: Delta) -> list[Arrival]:
-        done = self._complete() if delta.id != self._turn.message_id else []
+    def _give_up_attempt(self) -> None:
         turn = self._turn
+        turn.error, turn.failed, turn.chunks, turn.message_id = "", (), [], ""
+
+    def _follows(self, delta: Delta) -> bool:
+        """Whether nothing is missing before this piece of its run."""
+        turn = self._turn
+        if not delta.seq_id:
+            return turn.whole
+        before = turn.counted.get(delta.run_id, 0)
+        turn.counted[delta.run_id] = max(before, delta.seq_id)
+        follows = delta.seq_id <= before + 1
+        turn.whole = turn.whole and follows
+        return follows
+
+    def _words(self, delta: Delta, *, follows: bool) -> list[Arrival]:
+        turn = self._turn
+        done: list[Arrival] = []
+        if delta.id != turn.message_id:
+            done = self._complete()
+            turn.cut = False
+        turn.cut = turn.cut or not follows
         turn.active = True
         turn.message_id, turn.run_id = delta.id, delta.run_id
         turn.chunks.append(delta.text)
@@ -162,7 +288,9 @@ class Turns:
         text, turn.chunks = "".join(turn.chunks), []
         if not text.strip():
             return []
-        turn.words = text
+        turn.words, turn.spoke = text, True
+        if turn.cut:  # posted whole, from the conversation itself, at the end of the turn
+            return []
         turn.parts[turn.message_id] += 1
         # A queued message may part the words of one message in two: each half is a reply.
         part = f"/{turn.parts[turn.message_id]}" if turn.parts[turn.message_id] > 1 else ""
@@ -178,7 +306,7 @@ class Turns:
             message_ids = self._message_ids([run_id] if run_id in self._by_run else turn.runs)
             if not message_ids:
                 break
-            replies.append(Reply(message_ids, f"reply/{message_ids[0]}/{run_id}/{message_id}", text))
+            replies.append(Reply(message_ids, f"reply/{message_id}", text))
             del turn.unclaimed[0]
         return replies
 
@@ -190,18 +318,37 @@ class Turns:
         if loop.status != _IDLE:
             self._turn.active = True
             return self._claimed()
-        return self._end() if self._turn.active else []
+        if self._turn.active:
+            return self._end()
+        return self._nothing_runs()
+
+    def _nothing_runs(self) -> list[Arrival]:
+        if self._turn.whole:
+            return []
+        self._turn = _Turn()
+        return [Behind()]
 
     def _joined(self, run_id: str) -> None:
         if run_id and run_id not in self._turn.runs:
             self._turn.runs.append(run_id)
 
     def _finished(self, frame: TurnFinished) -> list[Arrival]:
-        if frame.run_id:
+        if frame.run_id and self._turn.active:
             self._joined(frame.run_id)
-        if frame.stop_reason == "error":
+        if frame.stop_reason == _GOOD_END:
+            self._turn.error = ""
+        elif frame.error or "error" in frame.stop_reason:
             self._turn.error = self._turn.error or error_words(frame.error)
-        return self._end()
+        arrivals = self._end() if self._turn.active or self._turn.error else []
+        return [*arrivals, *self._how(frame)]
+
+    def _how(self, frame: TurnFinished) -> list[Arrival]:
+        """Return what is to be said of how the last turn ended, when nothing else says it."""
+        over, self._over = self._over, _Over()
+        ending = Ending.STOPPED if frame.stop_reason in _STOPPED else Ending.WORDLESS
+        if not over.message_ids or (ending is Ending.WORDLESS and over.told):
+            return []
+        return [EndTold(over.message_ids, f"turn-end/{frame.turn_id}", ending)]
 
     def _end(self) -> list[Arrival]:
         arrivals = self._complete()
@@ -209,13 +356,18 @@ class Turns:
         message_ids = self._message_ids(turn.runs) or turn.failed
         if turn.error and message_ids:
             run_id = turn.runs[-1] if turn.runs else ""
-            arrivals.append(TurnFailed(message_ids, f"turn-failed/{message_ids[0]}/{run_id}", turn.error))
-        if message_ids:
+            arrivals.append(TurnFailed(message_ids, f"turn-failed/{run_id}", turn.error))
+        if not turn.whole:
+            arrivals.append(Behind(message_ids, failed=bool(turn.error)))
+        elif message_ids:
             arrivals.append(TurnEnded(message_ids))
+        # What was missed is told once it is read.
+        self._over = _Over(message_ids, told=turn.spoke or bool(turn.error) or not turn.whole)
         self._turn = _Turn()
         return arrivals
 
     def _device(self, frame: DeviceStatus) -> list[Arrival]:
+        self._processing = frame.device_status.is_processing
         pending = frame.device_status.pending_control_requests
         listed = tuple(entry.request.tool_call_id for entry in pending)
         if listed == self._listed == ():  # told before, and nothing was asked since

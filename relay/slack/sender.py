@@ -195,6 +195,8 @@ class SlackSender:
 
 
 def _reply_post(delivery: Delivery) -> Post:
+    if "ending" in delivery.body:
+        return cards.plain(sentences.TURN_ENDINGS[delivery.body["ending"]])
     if "error" in delivery.body:
         return cards.plain(sentences.turn_failed(delivery.body["error"]))
     return cards.reply(delivery.body["text"])

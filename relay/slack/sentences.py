@@ -43,6 +43,11 @@ UNKNOWN_CARD = (
     "I do not know the request behind that card; it may be another installation's. Nothing was decided."
 )
 DEFECT = "Something inside relay went wrong. Nothing is lost that I told you I had; please try again."
+TURN_ENDINGS = {
+    "stopped": ":octagonal_sign: The agent's turn was stopped.",
+    "wordless": ":speech_balloon: The agent ended its turn without a word.",
+    "unheard": ":warning: The agent's turn ended while I could not listen, and left no words that I can read.",
+}
 WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
 
 

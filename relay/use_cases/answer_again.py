@@ -25,6 +25,25 @@ def answer_refused(tx: Transaction, runtime: Runtime, now: datetime) -> None:
             _answer(tx, approval, now)
 
 
+def answer_not_taken(tx: Transaction, runtime: Runtime, now: datetime) -> None:
+    """Note that the device did not take a decision that was posted: where it can be but one, that one."""
+    sent = [
+        one
+        for one in tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id)
+        if one.state is State.DECIDED and one.sent
+    ]
+    if len(sent) == 1 and _was_sent_once(tx, sent[0]):
+        tx.approvals.change(sent[0].id, {"sent": False, "gone_at": now})
+
+
+def _was_sent_once(tx: Transaction, approval: Approval) -> bool:
+    """Whether there is but one copy of a decision that the device can have spoken of."""
+    sent = [
+        one for kind in (Kind.DECISION, Kind.ANSWER) for one in tx.deliveries.of_subject(approval.id, kind)
+    ]
+    return sum(one.attempts for one in sent) == 1 and not any(one.uncertain for one in sent)
+
+
 def answer_silence(tx: Transaction, now: datetime) -> None:
     """Answer over the socket what was passed on a while ago and is still asked."""
     for approval in tx.approvals.without_effect(now - _PATIENCE):

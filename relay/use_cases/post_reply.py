@@ -1,13 +1,16 @@
 """The agent answers."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from relay.domain.deliveries import MESSAGE_DEADLINE, Kind
 from relay.domain.text import split
 from relay.store.messages import Message
 from relay.store.transaction import Transaction
+
+# Longer ago, and what was posted is no longer remembered: it might be posted again.
+ANSWERED_WITHIN = timedelta(hours=20)
 
 
 def post_reply(
@@ -17,27 +20,37 @@ def post_reply(
 
     Messages that the environment took into one turn get one answer, each in its own thread.
     """
-    messages = tx.messages.some(tuple(message_ids))
-    if not messages or not tx.first_time(messages[0].team_id, key, now):
-        return False
-    for message in messages:
+    fresh = _first_time(tx, message_ids, key, now)
+    for message in fresh:
         for part in split(text, part_limit):
             _add(tx, message, {"text": part}, now)
         tx.record(message.team_id, now, "reply.queued", subject=message.id, facts={"characters": len(text)})
-    return True
+    return bool(fresh)
 
 
 def post_turn_error(
     tx: Transaction, message_ids: Collection[str], key: str, error: str, *, now: datetime
 ) -> bool:
     """Have the failure of a turn said, once, under the messages it answers."""
-    messages = tx.messages.some(tuple(message_ids))
-    if not messages or not tx.first_time(messages[0].team_id, key, now):
-        return False
-    for message in messages:
+    fresh = _first_time(tx, message_ids, key, now)
+    for message in fresh:
         _add(tx, message, {"error": error}, now)
         tx.record(message.team_id, now, "turn.failed", subject=message.id)
-    return True
+    return bool(fresh)
+
+
+def post_ending(
+    tx: Transaction, message_ids: Collection[str], key: str, ending: str, *, now: datetime
+) -> None:
+    """Have it said, once, how a turn ended that left no words: stopped, wordless or unheard."""
+    for message in _first_time(tx, message_ids, key, now):
+        _add(tx, message, {"ending": ending}, now)
+        tx.record(message.team_id, now, f"turn.{ending}", subject=message.id)
+
+
+def _first_time(tx: Transaction, message_ids: Collection[str], key: str, now: datetime) -> list[Message]:
+    messages = tx.messages.some(tuple(message_ids)) if message_ids else []
+    return [one for one in messages if tx.first_time(one.team_id, f"{key}/{one.id}", now)]
 
 
 def _add(tx: Transaction, message: Message, body: dict[str, Any], now: datetime) -> None:

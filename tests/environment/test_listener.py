@@ -36,6 +36,9 @@ class Ears:
     async def hear(self, runtime: Runtime, arrivals: Arrivals) -> None:
         self.arrivals.append(arrivals)
 
+    async def nothing(self, runtime: Runtime, ended: tuple[str, ...]) -> frozenset[str]:
+        return frozenset()
+
     async def notice(self, runtime: Runtime, presence: Presence) -> None:
         async with self._told:
             self.presences.append(presence)
@@ -48,7 +51,7 @@ class Ears:
 
     @contextlib.asynccontextmanager
     async def listening(
-        self, base_url: str, api_key: str = "sk", **options: float
+        self, base_url: str, api_key: str = "sk", ping_every: float = 30.0
     ) -> AsyncIterator[Listener]:
         """A listener that runs."""
         environment = Environment("workshop", "agent-1", base_url, SecretStr(api_key), device_id="device-1")
@@ -61,11 +64,12 @@ class Ears:
                 session,
                 on_arrivals=self.hear,
                 on_presence=self.notice,
+                on_behind=self.nothing,
                 clock=lambda: datetime.now(UTC),
                 chance=lambda: 0.5,
                 new_id=lambda: f"req_{next(numbers)}",
                 log=json_log(io.StringIO()),
-                **options,
+                ping_every=ping_every,
             )
             running = asyncio.create_task(listener.run())
             try:

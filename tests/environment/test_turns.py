@@ -10,6 +10,7 @@ from relay.environment.frames import parse
 from relay.environment.turns import (
     AnswersRefused,
     Arrival,
+    Behind,
     Pending,
     Proof,
     Reply,
@@ -33,9 +34,16 @@ def replies(found: list[Arrival]) -> list[tuple[tuple[str, ...], str]]:
     return [(one.message_ids, one.text) for one in only(Reply, found)]
 
 
+def ended_by(arrival: Arrival) -> tuple[str, ...] | None:
+    """Whose turn is over with that, followed from its start or not."""
+    if isinstance(arrival, TurnEnded):
+        return arrival.message_ids
+    return arrival.ended if isinstance(arrival, Behind) else None
+
+
 def ends(found: list[Arrival]) -> list[tuple[str, ...]]:
     """Whose turns ended, each once: an end told again is the same end."""
-    return list(dict.fromkeys(one.message_ids for one in only(TurnEnded, found)))
+    return list(dict.fromkeys(ids for one in found if (ids := ended_by(one)) is not None))
 
 
 def pending(found: list[Arrival]) -> list[tuple[str, ...]]:
@@ -213,8 +221,14 @@ def test_without_an_idle_loop_the_end_told_by_the_device_ends_the_turn() -> None
 
 def test_words_whose_message_is_told_later_wait_for_it() -> None:
     turns = Turns()
-    words: dict[str, Any] = {"message_type": "assistant_message", "id": "m", "run_id": "r", "content": "hi"}
-    stop = {"message_type": "stop_reason", "stop_reason": "end_turn", "run_id": "r"}
+    words: dict[str, Any] = {
+        "message_type": "assistant_message",
+        "id": "m",
+        "run_id": "r",
+        "seq_id": 1,
+        "content": "hi",
+    }
+    stop = {"message_type": "stop_reason", "stop_reason": "end_turn", "run_id": "r", "seq_id": 2}
     found = [
         arrival
         for frame in (
@@ -236,12 +250,13 @@ def test_words_of_a_turn_that_nobody_in_slack_began_are_told_to_nobody() -> None
         json.dumps({"type": "stream_delta", "delta": words}),
         json.dumps({"type": "turn_finished", "stop_reason": "end_turn", "run_id": "r"}),
     ]
-    assert follow(texts) == []
+    assert follow(texts) == [Behind(ended=())]
 
 
 def test_words_parted_by_a_queued_message_are_two_replies() -> None:
-    def words(text: str) -> dict[str, Any]:
-        return {"message_type": "assistant_message", "id": "m", "run_id": "r", "content": text}
+    def words(text: str, number: int) -> dict[str, Any]:
+        told = {"message_type": "assistant_message", "id": "m", "run_id": "r", "seq_id": number}
+        return {**told, "content": text}
 
     loop = {"status": "PROCESSING", "active_run_ids": ["r"], "client_message_ids_by_run_id": {"r": ["msg_1"]}}
     queued = {"message_type": "user_message", "content": "and now?", "otid": "msg_2"}
@@ -249,9 +264,9 @@ def test_words_parted_by_a_queued_message_are_two_replies() -> None:
         json.dumps(frame)
         for frame in (
             {"type": "update_loop_status", "loop_status": loop},
-            {"type": "stream_delta", "delta": words("first half")},
+            {"type": "stream_delta", "delta": words("first half", 1)},
             {"type": "stream_delta", "delta": queued},
-            {"type": "stream_delta", "delta": words("second half")},
+            {"type": "stream_delta", "delta": words("second half", 2)},
             {"type": "turn_finished", "stop_reason": "end_turn", "run_id": "r"},
         )
     )
@@ -276,3 +291,51 @@ def test_a_failure_that_names_its_messages_needs_no_run() -> None:
     assert [(one.message_ids, one.error) for one in only(TurnFailed, found)] == [
         (("msg_1",), "the model is away")
     ]
+
+
+def piece(text: str, number: int, message_id: str = "m") -> dict[str, Any]:
+    """A frame with a piece of the agent's words in run r."""
+    told = {"message_type": "assistant_message", "id": message_id, "run_id": "r", "seq_id": number}
+    return {"type": "stream_delta", "delta": {**told, "content": text}}
+
+
+RUNS = {
+    "type": "update_loop_status",
+    "loop_status": {
+        "status": "PROCESSING",
+        "active_run_ids": ["r"],
+        "client_message_ids_by_run_id": {"r": ["msg_1"]},
+    },
+}
+IDLE = {"type": "update_loop_status", "loop_status": {"status": "WAITING_ON_INPUT"}}
+ENDED = {"type": "turn_finished", "stop_reason": "end_turn", "run_id": "r"}
+
+
+def told_by(*told: dict[str, Any]) -> list[Arrival]:
+    """What frames amount to for somebody who begins to listen with them."""
+    return follow(json.dumps(frame) for frame in told)
+
+
+def test_words_whose_beginning_was_missed_are_read_from_the_conversation_at_the_end() -> None:
+    found = told_by(RUNS, piece("the tail", 7), piece(" of it", 8), ENDED)
+    assert found == [Behind(ended=("msg_1",))]
+
+
+def test_words_with_a_hole_are_read_from_the_conversation_at_the_end() -> None:
+    found = told_by(IDLE, RUNS, piece("one ", 1), piece("three", 3), ENDED)
+    assert found == [Behind(), Behind(ended=("msg_1",))]
+
+
+def test_words_that_begin_after_a_hole_are_told_at_once() -> None:
+    found = told_by(RUNS, piece("the tail", 7), piece("and then", 8, "n"), ENDED)
+    assert replies(found) == [(("msg_1",), "and then")]
+    assert ends(found) == [("msg_1",)]
+
+
+def test_whoever_finds_nothing_running_reads_once_what_was_said_before() -> None:
+    assert told_by(IDLE, IDLE) == [Behind()]
+
+
+def test_a_turn_followed_from_its_start_needs_no_reading() -> None:
+    found = told_by(IDLE, RUNS, piece("all", 1), ENDED)
+    assert found == [Behind(), Reply(("msg_1",), "reply/m", "all"), TurnEnded(("msg_1",))]

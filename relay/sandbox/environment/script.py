@@ -48,10 +48,11 @@ class Turn:
 
 @dataclass(frozen=True)
 class Say:
-    """The agent talks: in chunks by words, or in one chunk when whole."""
+    """The agent talks: in chunks by words, or in one when whole; after the first it waits for `hold`."""
 
     text: str
     whole: bool = False
+    hold: asyncio.Event | None = None
 
     def chunks(self) -> list[str]:
         """The pieces that go on the wire, which joined give the text."""

@@ -92,6 +92,8 @@ class TurnRun:
             content = [{"type": "text", "text": chunk}]
             self._model_delta("assistant_message", delta_id, content=content)
             await asyncio.sleep(self.runtime.agent.delta_seconds)
+            if step.hold is not None:
+                await step.hold.wait()
         self.runtime.remember(delta_id, "assistant", [{"type": "text", "text": step.text}])
 
     async def _use_tools(self, tools: Sequence[UseTool]) -> tuple[Outcome, ...]:

@@ -1,0 +1,297 @@
+"""One pair of open status sockets, from the greeting to the end of either.
+
+Nominal flow:   runtime_start ─▶ state stored: in step ─▶ frames: in order, stored, acknowledged
+Words missed:   the conversation itself is asked what was said, at the end of the turn that was cut
+In silence:     while something is waited for, the state is asked for again every minute
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from relay import __version__
+from relay.domain.runtime import Runtime
+from relay.environment import frames, outgoing
+from relay.environment.catch_up import exchanges
+from relay.environment.sequencer import Sequencer
+from relay.environment.turns import AnswerNotTaken, Arrival, Behind, Exchange, Missed, Turns
+from relay.store import StoreError
+
+_DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and deaf
+_HOLD = 0.05
+_STATE_WITHIN = 5.0
+_ANSWER_WITHIN = 10.0
+_LOOK_AGAIN = 10.0
+_MOST_PAGES = 10
+
+Socket = aiohttp.ClientWebSocketResponse
+
+
+class SocketsLostError(Exception):
+    """The pair of sockets is of no use any more; the message says why."""
+
+
+class RuntimeRefusedError(SocketsLostError):
+    """The device does not know the agent or the conversation."""
+
+
+@dataclass(frozen=True)
+class Ears:
+    """What a pair tells, and asks of whoever listens.
+
+    `take(epoch, arrivals)` returns once they are stored; `awaited(ended)` gives the messages whose
+    answers may have been missed; `in_step()` is told once what the environment waits for is known.
+    """
+
+    take: Callable[[str, Sequence[Arrival]], Awaitable[None]]
+    awaited: Callable[[tuple[str, ...]], Awaitable[frozenset[str]]]
+    in_step: Callable[["Pair"], Awaitable[None]]
+    new_id: Callable[[], str]
+    log: Any
+
+
+@dataclass
+class _Received:
+    socket: Socket
+    text: str
+
+
+class Pair:
+    """A pair of open sockets of one runtime."""
+
+    def __init__(
+        self,
+        sockets: Mapping[str, Socket],
+        runtime: Runtime,
+        ears: Ears,
+        *,
+        ping_every: float,
+        ask_again_every: float,
+    ) -> None:
+        self._sockets = sockets
+        self._runtime = runtime
+        self._ears = ears
+        self._ping_every = ping_every
+        self._ask_again_every = ask_again_every
+        self._epoch = ears.new_id()
+        self._sequencer = Sequencer()
+        self._turns = Turns()
+        self._received: asyncio.Queue[_Received] = asyncio.Queue(maxsize=1000)
+        self._asked: dict[str, asyncio.Future[frames.Frame]] = {}
+        self._listed = asyncio.Event()
+        self._owed: list[tuple[Socket, int]] = []
+        self._behind: asyncio.Queue[Behind] = asyncio.Queue()
+        self._ended = asyncio.Event()
+        self._ending = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether a turn runs or something is waited for."""
+        return self._turns.alive
+
+    async def listen(self) -> None:
+        """Listen until a socket ends. Raises SocketsLostError, StoreError, aiohttp.ClientError."""
+        await self._greet()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for socket in self._sockets.values():
+                    group.create_task(self._read(socket))
+                    group.create_task(_ping(socket, self._ping_every))
+                parts = (self._handle_all, self._get_in_step, self._catch_up, self._ask_again, self._end)
+                for part in parts:
+                    group.create_task(part())
+        except* (SocketsLostError, StoreError, aiohttp.ClientError, ConnectionError) as several:
+            raise several.exceptions[0] from None
+        finally:
+            for answer in self._asked.values():
+                if not answer.done():
+                    answer.set_exception(ConnectionResetError("the sockets ended before the answer came"))
+
+    def close(self, reason: str) -> None:
+        """End it: there is a better pair to be had."""
+        self._ending = reason
+        self._ended.set()
+
+    async def _end(self) -> None:
+        await self._ended.wait()
+        raise SocketsLostError(self._ending)
+
+    async def ask(self, request_id: str, frame: dict[str, Any]) -> frames.Frame:
+        """Send a request and return the device's answer. Raises TimeoutError, and what a socket raises."""
+        answer: asyncio.Future[frames.Frame] = asyncio.get_running_loop().create_future()
+        self._asked[request_id] = answer
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                await _send(self._sockets["control"], frame)
+                return await answer
+        finally:
+            del self._asked[request_id]
+
+    async def _greet(self) -> None:
+        where = (self._runtime.agent_id, self._runtime.conversation_id)
+        greeting = outgoing.runtime_start(self._ears.new_id(), *where, __version__)
+        await _send(self._sockets["control"], greeting)
+
+    async def _get_in_step(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STATE_WITHIN):
+                await self._listed.wait()
+        await self._ears.in_step(self)
+
+    async def _read(self, socket: Socket) -> None:
+        while True:
+            try:
+                received = await socket.receive(timeout=_DEAF_AFTER)
+            except TimeoutError:
+                raise SocketsLostError("its status socket fell silent") from None
+            if received.type is aiohttp.WSMsgType.TEXT:
+                await self._received.put(_Received(socket, received.data))
+            elif received.type is not aiohttp.WSMsgType.BINARY:
+                raise SocketsLostError("its status socket was closed")
+
+    async def _handle_all(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_HOLD if self._sequencer.waiting else None):
+                    received = await self._received.get()
+            except TimeoutError:
+                await self._take_in(self._sequencer.release())
+            else:
+                await self._handle(received)
+            if not self._sequencer.waiting:
+                await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge what came: all of it is stored, none waits for its order."""
+        owed, self._owed = self._owed, []
+        for socket, seq in owed:
+            await _send(socket, outgoing.ack(seq))
+
+    async def _handle(self, received: _Received) -> None:
+        try:
+            frame = frames.parse(received.text)
+        except frames.FrameError as problem:
+            # Acknowledged all the same: asked for again, it would be no better.
+            self._ears.log.warning("frame.unreadable", reason=str(problem))
+            if problem.seq is not None:
+                self._owed.append((received.socket, problem.seq))
+            return
+        if frame.seq is not None:
+            self._owed.append((received.socket, frame.seq))
+        if self._answered(frame):
+            return
+        if isinstance(frame, frames.InputAccepted) and frames.is_not_pending(frame):
+            await self._hand_on([AnswerNotTaken()])
+        if self._sequencer.starts_again(frame):
+            await self._begin_again()
+        await self._take_in(self._sequencer.take(frame))
+
+    def _answered(self, frame: frames.Frame) -> bool:
+        """Hand a direct answer to whoever asked; return whether it was one."""
+        answer = self._asked.get(frame.request_id or "")
+        if answer is None or isinstance(frame, frames.ControlRequest):
+            return False
+        if not answer.done():
+            answer.set_result(frame)
+        return True
+
+    async def _begin_again(self) -> None:
+        """Follow a device that started again behind open sockets: it lost what it asked, in silence."""
+        await self._take_in(self._sequencer.restart())
+        self._epoch = self._ears.new_id()
+        self._turns = Turns()
+        await self._greet()
+
+    async def _take_in(self, ready: list[frames.Frame]) -> None:
+        for frame in ready:
+            if not self._is_for_us(frame):
+                continue
+            if isinstance(frame, frames.RuntimeStarted) and not frame.success:
+                raise RuntimeRefusedError("its device does not know the agent or the conversation")
+            try:
+                await self._hand_on(self._turns.take(frame))
+            except StoreError:
+                raise
+            except Exception:  # one frame that cannot be taken in must not end all the others
+                self._ears.log.exception("frame.defect", type=frame.type)
+            if isinstance(frame, frames.DeviceStatus):
+                self._listed.set()
+
+    async def _hand_on(self, arrivals: list[Arrival]) -> None:
+        told = [one for one in arrivals if not isinstance(one, Behind)]
+        if told:
+            await self._ears.take(self._epoch, told)
+        for one in arrivals:
+            if isinstance(one, Behind):
+                self._behind.put_nowait(one)
+
+    def _is_for_us(self, frame: frames.Frame) -> bool:
+        """Whether a frame speaks of this conversation; one that names none does."""
+        named, ours = frame.runtime, self._runtime
+        return named.agent_id in ("", ours.agent_id) and named.conversation_id in ("", ours.conversation_id)
+
+    async def _catch_up(self) -> None:
+        while True:
+            behind = await self._behind.get()
+            wanted = await self._ears.awaited(behind.ended or ())
+            if not wanted:
+                continue
+            try:
+                found = await self._said(wanted)
+            except (TimeoutError, SocketsLostError) as problem:
+                self._ears.log.warning("conversation.not_read", reason=str(problem) or "no answer in time")
+                found = ()
+            await self._ears.take(self._epoch, [Missed(found, self._of_what(behind, found))])
+
+    def _of_what(self, behind: Behind, found: tuple[Exchange, ...]) -> Behind:
+        """Return which turns are over; a message on its way may be listed before its turn is told of."""
+        if behind.ended is not None or all(one.answers for one in found):
+            return behind
+        if behind.last and not self.alive:
+            return behind
+        if not behind.last:
+            again = Behind(last=True)
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._behind.put_nowait, again)
+        answered = (message_id for one in found if one.answers for message_id in one.message_ids)
+        return Behind(tuple(answered))
+
+    async def _said(self, wanted: frozenset[str]) -> tuple[Exchange, ...]:
+        """Return what was answered to the messages `wanted`, as far back as the conversation tells."""
+        said: list[frames.Delta] = []
+        before = ""
+        for _ in range(_MOST_PAGES):
+            request_id = self._ears.new_id()
+            where = (self._runtime.agent_id, self._runtime.conversation_id)
+            page = await self.ask(request_id, outgoing.messages_list(request_id, *where, before))
+            if not isinstance(page, frames.MessagesListed) or not page.success:
+                raise SocketsLostError("the device does not tell what was said")
+            said += page.read
+            before = page.next_before
+            if not (page.has_more and before) or wanted <= {one.otid for one in said}:
+                break
+        return exchanges(said, wanted)
+
+    async def _ask_again(self) -> None:
+        """Ask now and then for what a device does not tell: it may restart, or speak while it is cut off."""
+        while True:
+            await asyncio.sleep(self._ask_again_every)
+            if self.alive:
+                where = (self._runtime.agent_id, self._runtime.conversation_id)
+                await _send(self._sockets["control"], outgoing.sync(self._ears.new_id(), *where))
+            else:
+                self._behind.put_nowait(Behind())
+
+
+async def _ping(socket: Socket, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        await _send(socket, outgoing.PING)
+
+
+async def _send(socket: Socket, frame: dict[str, Any]) -> None:
+    await socket.send_str(json.dumps(frame, separators=(",", ":"), ensure_ascii=False))

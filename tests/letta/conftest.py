@@ -1,0 +1,139 @@
+"""One real program for a whole run; for each test an agent, a conversation and a relay of its own."""
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from relay.sandbox.slack import FakeSlack
+from tests.letta.model import FakeModel, Mind
+from tests.letta.program import LettaProgram
+from tests.letta.router import BEHAVIOURS, FakeRouter
+from tests.world import Workplace, settings_beside
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Workshop:
+    """The program as a device, between our router and our model."""
+
+    model: FakeModel
+    router: FakeRouter
+    program: LettaProgram
+
+    async def up(self) -> None:
+        """Have the device up, also after a test that left it dead."""
+        if not self.router.is_up:
+            await self.program.kill()
+            await self.program.start_device()
+
+    async def new_agent(self, mind: Mind, folder: Path) -> tuple[str, str]:
+        """Have the device make an agent with this mind; return its id and its conversation's."""
+        answer = await self.router.ask(
+            {
+                "type": "runtime_start",
+                "mode": "standard",
+                "cwd": str(folder),
+                "create_agent": {
+                    "body": {
+                        "name": mind.name,
+                        "model": f"openai-compatible/{mind.name}",
+                        "memory_blocks": [],
+                    },
+                    "pin_global": False,
+                },
+            }
+        )
+        assert answer["success"], answer
+        return answer["runtime"]["agent_id"], answer["runtime"]["conversation_id"]
+
+
+@dataclass
+class LettaWorld(Workplace):
+    """A stand-in Slack, a relay, and an agent in the real program."""
+
+    workshop: Workshop = field(kw_only=True)
+    mind: Mind = field(kw_only=True)
+    desk: Path = field(kw_only=True)
+
+    @property
+    def router(self) -> FakeRouter:
+        """The router in front of the program."""
+        return self.workshop.router
+
+    def made(self, name: str) -> str | None:
+        """Return what a tool wrote into a file of the agent's folder, or None."""
+        file = self.desk / name
+        return file.read_text() if file.exists() else None
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def workshop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workshop]:
+    """The program, started once: three seconds and a quarter of a gigabyte."""
+    home = tmp_path_factory.mktemp("home")
+    async with FakeModel() as model, FakeRouter() as router:
+        variables = {
+            "LETTA_BASE_URL": router.url,
+            "LETTA_API_KEY": router.api_key,
+            "IGNORE_SELF_HOSTED_LISTENER_ERROR": "1",
+        }
+        program = LettaProgram(home, model.url, variables)
+        try:
+            await program.connect_model()
+            yield Workshop(model, router, program)
+        finally:
+            await program.kill()
+
+
+@contextlib.asynccontextmanager
+async def letta_world(workshop: Workshop, folder: Path) -> AsyncIterator[LettaWorld]:
+    """Give a world with a new agent, whose relay is not started yet."""
+    await workshop.up()
+    workshop.router.forget()
+    desk = folder / "desk"
+    desk.mkdir()
+    mind = workshop.model.mind(f"mind-{next(_numbers)}")
+    agent_id, conversation_id = await workshop.new_agent(mind, desk)
+    async with FakeSlack() as slack:
+        variables = {
+            **settings_beside(slack, folder),
+            "LETTA_API_KEY": workshop.router.api_key,
+            "LETTA_BASE_URL": workshop.router.url,
+            "LETTA_DEVICE_ID": workshop.router.device.device_id,
+            "LETTA_AGENT_ID": agent_id,
+            "LETTA_CONVERSATION_ID": conversation_id,
+        }
+        made = LettaWorld(slack, folder, variables, workshop=workshop, mind=mind, desk=desk)
+        try:
+            yield made
+        finally:
+            await made.stop_relay()
+            workshop.router.closed_to_devices = False
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def idle(workshop: Workshop, tmp_path: Path) -> AsyncIterator[LettaWorld]:
+    """The program and its agent, and a relay that the test starts itself."""
+    workshop.router.behaviour = "translating"
+    async with letta_world(workshop, tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def here(idle: LettaWorld) -> LettaWorld:
+    """A running relay behind a router that translates approvals."""
+    await idle.start_relay()
+    return idle
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=BEHAVIOURS)
+async def both(request: pytest.FixtureRequest, idle: LettaWorld) -> LettaWorld:
+    """A running relay, behind a router that translates approvals and behind one that does not."""
+    idle.router.behaviour = request.param
+    await idle.start_relay()
+    return idle

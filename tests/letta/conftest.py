@@ -12,7 +12,7 @@ import pytest_asyncio
 from relay.sandbox.slack import FakeSlack
 from tests.letta.model import FakeModel, Mind
 from tests.letta.program import LettaProgram
-from tests.letta.router import BEHAVIOURS, FakeRouter
+from tests.letta.router import BEHAVIOURS, LAYOUTS, FakeRouter, Layout
 from tests.world import Workplace, settings_beside
 
 _numbers = itertools.count(1)
@@ -26,11 +26,14 @@ class Workshop:
     router: FakeRouter
     program: LettaProgram
 
-    async def up(self) -> None:
-        """Have the device up, also after a test that left it dead."""
+    async def up(self, layout: Layout) -> None:
+        """Have the device up, with its sockets in this layout, also after a test that left it dead."""
         if not self.router.is_up:
             await self.program.kill()
+            self.router.layout = layout
             await self.program.start_device()
+        elif self.router.layout != layout:
+            await self.router.rotate(layout)
 
     async def new_agent(self, mind: Mind, folder: Path) -> tuple[str, str]:
         """Have the device make an agent with this mind; return its id and its conversation's."""
@@ -93,7 +96,6 @@ async def workshop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wo
 @contextlib.asynccontextmanager
 async def letta_world(workshop: Workshop, folder: Path) -> AsyncIterator[LettaWorld]:
     """Give a world with a new agent, whose relay is not started yet."""
-    await workshop.up()
     workshop.router.forget()
     desk = folder / "desk"
     desk.mkdir()
@@ -120,6 +122,7 @@ async def letta_world(workshop: Workshop, folder: Path) -> AsyncIterator[LettaWo
 async def idle(workshop: Workshop, tmp_path: Path) -> AsyncIterator[LettaWorld]:
     """The program and its agent, and a relay that the test starts itself."""
     workshop.router.behaviour = "translating"
+    await workshop.up("one")
     async with letta_world(workshop, tmp_path) as made:
         yield made
 
@@ -137,3 +140,10 @@ async def both(request: pytest.FixtureRequest, idle: LettaWorld) -> LettaWorld:
     idle.router.behaviour = request.param
     await idle.start_relay()
     return idle
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=LAYOUTS)
+async def in_each_layout(request: pytest.FixtureRequest, here: LettaWorld) -> LettaWorld:
+    """A running relay, with the device's sockets in each of their layouts."""
+    await here.workshop.up(request.param)
+    return here

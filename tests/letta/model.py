@@ -5,9 +5,8 @@ every request it is asked is kept, so that a test can say what the agent read.
 """
 
 import asyncio
-import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -59,11 +58,16 @@ def bash(*commands: str, words: str = "") -> Use:
 
 @dataclass
 class Mind:
-    """One scripted model: takes the next step at each request, and keeps what it was asked."""
+    """One scripted model: takes the next step at each request, and keeps what it was asked.
+
+    Calls are named by the answer that makes them, `call_2_0` for the first of the second answer. Such
+    names come again, in other conversations or when `answers` is set back, as a model server's do.
+    """
 
     name: str
     steps: list[Step] = field(default_factory=list)
     requests: list[Json] = field(default_factory=list)
+    answers: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def next_step(self, request: Json) -> Step:
@@ -79,6 +83,12 @@ class Mind:
             await self._changed.wait_for(lambda: len(self.requests) >= number)
         return self.requests[number - 1]
 
+    def hang(self, then: "Say | Use | Fail") -> asyncio.Event:
+        """Have the next request hang; return the event that releases it to do what `then` says."""
+        released = asyncio.Event()
+        self.steps.append(Hang(released, then))
+        return released
+
     def read(self, role: str) -> list[str]:
         """Return what the messages of a role said in the last request."""
         messages = self.requests[-1]["messages"] if self.requests else []
@@ -92,7 +102,6 @@ class FakeModel:
         self.minds: dict[str, Mind] = {}
         self.url = ""
         self._runner: web.AppRunner | None = None
-        self._calls = itertools.count(1)
 
     def mind(self, name: str, steps: Sequence[Step] = ()) -> Mind:
         """Return a new mind under a model's name."""
@@ -135,29 +144,32 @@ class FakeModel:
             return web.json_response({"error": error}, status=step.status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        async for chunk in self._stream(step, asked["model"]):
+        assert mind is not None
+        mind.answers += 1
+        for chunk in chunks(step, asked["model"], mind.answers):
             await response.write(b"data: " + chunk + b"\n\n")
         return response
 
-    async def _stream(self, step: Say | Use, model: str) -> AsyncIterator[bytes]:
-        number = next(self._calls)
-        stem = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": 1, "model": model}
 
-        def chunk(delta: Json, finish: str | None = None) -> bytes:
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            return json.dumps({**stem, "choices": [choice]}).encode()
+def chunks(step: Say | Use, model: str, number: int) -> Iterator[bytes]:
+    """Return an answer as it is streamed: words one by one, calls, usage, the end."""
+    stem = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": 1, "model": model}
 
-        text = step.text if isinstance(step, Say) else step.words
-        for word in text.split(" ") if text else ():
-            yield chunk({"role": "assistant", "content": f"{word} "})
-        for index, (name, arguments) in enumerate(step.calls if isinstance(step, Use) else ()):
-            function = {"name": name, "arguments": json.dumps(arguments)}
-            call = {"index": index, "id": f"call_{number}_{index}", "type": "function", "function": function}
-            yield chunk({"role": "assistant", "tool_calls": [call]})
-        yield chunk({}, "stop" if isinstance(step, Say) else "tool_calls")
-        usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
-        yield json.dumps({**stem, "choices": [], "usage": usage}).encode()
-        yield b"[DONE]"
+    def chunk(delta: Json, finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        return json.dumps({**stem, "choices": [choice]}).encode()
+
+    text = step.text if isinstance(step, Say) else step.words
+    for word in text.split(" ") if text else ():
+        yield chunk({"role": "assistant", "content": f"{word} "})
+    for index, (name, arguments) in enumerate(step.calls if isinstance(step, Use) else ()):
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        call = {"index": index, "id": f"call_{number}_{index}", "type": "function", "function": function}
+        yield chunk({"role": "assistant", "tool_calls": [call]})
+    yield chunk({}, "stop" if isinstance(step, Say) else "tool_calls")
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    yield json.dumps({**stem, "choices": [], "usage": usage}).encode()
+    yield b"[DONE]"
 
 
 def _words(content: Any) -> str:

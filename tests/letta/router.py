@@ -70,6 +70,7 @@ class FakeRouter:
         self.behaviour: Behaviour = "translating"
         self.layout: Layout = "one"
         self.closed_to_devices = False
+        self.answers_to_lose = 0
         self.url = ""
         self.devices: dict[str, DeviceLine] = {}
         self.sockets: list[StatusSocket] = []
@@ -158,11 +159,6 @@ class FakeRouter:
         for socket in closing:
             await socket.close(code=UNKNOWN_CONNECTION, message=b"Environment not found")
         await self.wait_for(lambda router: router.device.connection_id != old and router.is_up)
-
-    async def use(self, layout: Layout) -> None:
-        """Have the device hold its sockets in this layout."""
-        if self.layout != layout or not self.is_up:
-            await self.rotate(layout)
 
     async def ask(self, frame: Json) -> Json:
         """Send the device a command of our own and return its answer."""
@@ -301,6 +297,9 @@ class FakeRouter:
         if answer is None:
             await self._forward(body)
             answer = web.json_response({"message": "Message sent", "success": True})
+        if self.answers_to_lose > 0 and request.transport is not None:
+            self.answers_to_lose -= 1
+            request.transport.abort()
         self.posts.append(Post(request.match_info["connection_id"], body, answer.status))
         self._change()
         return answer

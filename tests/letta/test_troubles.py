@@ -1,0 +1,159 @@
+"""Sockets that drop, programs that die and answers that get lost, while a person has to decide."""
+
+import pytest
+
+from relay.sandbox.slack.workspace import Message
+from tests.crash.relay_process import running
+from tests.letta.conftest import LettaWorld
+from tests.letta.model import Say, bash
+from tests.world import ADA, APPROVALS, GRACE, OPS, button, everything
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def ask(world: LettaWorld) -> Message:
+    """Have the agent ask for a command, and return its card."""
+    world.mind.steps = [bash("echo built > made.txt"), Say("It is built.")]
+    await world.slack.slash(ADA, OPS, "build it")
+    return await world.card()
+
+
+async def approve_and_see_it_run(world: LettaWorld, card: Message) -> None:
+    """Approve on a card; see it delivered, the command run, and no other card."""
+    await world.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await world.card_says("Delivered.")
+    await world.thread_says("It is built.")
+    assert world.made("made.txt") == "built\n"
+    assert len(world.slack.channels[APPROVALS].messages) == 1
+
+
+async def test_in_each_layout_a_command_is_asked_for_approved_and_run(in_each_layout: LettaWorld) -> None:
+    await approve_and_see_it_run(in_each_layout, await ask(in_each_layout))
+
+
+async def test_in_each_layout_a_dropped_socket_asks_again_on_the_same_card(
+    in_each_layout: LettaWorld,
+) -> None:
+    card = await ask(in_each_layout)
+    in_each_layout.router.drop_device()
+    await in_each_layout.router.wait_for(
+        lambda router: router.is_up and len(router.frames("control_request")) >= 2
+    )
+    await approve_and_see_it_run(in_each_layout, card)
+
+
+async def test_behind_both_routers_a_dropped_socket_asks_again_on_the_same_card(both: LettaWorld) -> None:
+    card = await ask(both)
+    both.router.drop_device()
+    await both.router.wait_for(lambda router: router.is_up and len(router.frames("control_request")) >= 2)
+    await approve_and_see_it_run(both, card)
+
+
+async def test_in_each_layout_a_new_connection_asks_again_on_the_same_card(
+    in_each_layout: LettaWorld,
+) -> None:
+    card = await ask(in_each_layout)
+    await in_each_layout.router.rotate()
+    await approve_and_see_it_run(in_each_layout, card)
+
+
+async def test_a_decision_made_while_the_device_is_away_arrives_when_it_is_back(both: LettaWorld) -> None:
+    card = await ask(both)
+    both.router.closed_to_devices = True
+    both.router.drop_device()
+    await both.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await both.card_says("Not delivered yet")
+    both.router.closed_to_devices = False
+    await both.slack.wait_for(lambda slack: "Delivered." in _card(both), 30)
+    await both.thread_says("It is built.")
+    assert both.made("made.txt") == "built\n"
+
+
+async def test_a_message_written_while_the_device_is_away_is_answered_when_it_is_back(
+    here: LettaWorld,
+) -> None:
+    here.mind.steps = [Say("I am back.")]
+    here.router.closed_to_devices = True
+    here.router.drop_device()
+    await here.slack.slash(ADA, OPS, "are you there?")
+    await here.thread_says("has been offline since")
+    here.router.closed_to_devices = False
+    await here.slack.wait_for(lambda slack: "I am back." in _thread(here), 30)
+
+
+async def test_a_message_whose_answer_got_lost_is_sent_again_and_answered_once(here: LettaWorld) -> None:
+    here.mind.steps = [Say("Once."), Say("Twice.")]
+    here.router.answers_to_lose = 1
+    await here.slack.slash(ADA, OPS, "hello")
+    await here.router.wait_for(lambda router: len(router.posts) == 2)
+    await here.thread_says("Once.")
+    assert here.router.posts[0].body == here.router.posts[1].body
+    assert len(here.mind.requests) == 1
+
+
+async def test_a_device_that_died_and_started_again_has_withdrawn_its_request(both: LettaWorld) -> None:
+    await ask(both)
+    await both.workshop.program.kill()
+    await both.workshop.program.start_device()
+    withdrawn = await both.card_says("The agent asks no longer; nothing was decided here.")
+    assert button(withdrawn, "approve") is None
+    assert both.made("made.txt") is None
+
+
+async def test_a_decision_for_a_device_that_died_is_said_not_to_have_been_delivered(both: LettaWorld) -> None:
+    card = await ask(both)
+    await both.workshop.program.kill()
+    await both.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await both.card_says("Not delivered yet")
+    await both.workshop.program.start_device()
+    await both.slack.wait_for(lambda slack: "but the agent had stopped asking" in _card(both), 30)
+    assert both.made("made.txt") is None
+
+
+async def test_after_its_restart_the_device_asks_on_a_new_card_also_under_an_old_name(
+    here: LettaWorld,
+) -> None:
+    await ask(here)
+    await here.workshop.program.kill()
+    await here.workshop.program.start_device()
+    await here.card_says("The agent asks no longer")
+    here.mind.steps, here.mind.answers = [bash("echo again > again.txt"), Say("Built again.")], 0
+    await here.slack.slash(ADA, OPS, "build again")
+    second = await here.card(2)
+    assert "echo again" in everything(second)
+    await here.slack.click(GRACE, APPROVALS, second.ts, "approve")
+    await here.card_says("Delivered.", 2)
+    await here.thread_says("Built again.")
+    assert here.made("made.txt") is None and here.made("again.txt") == "again\n"
+
+
+@pytest.mark.parametrize("behaviour", ["verbatim", "translating"])
+async def test_a_relay_that_was_killed_decides_on_the_same_card(idle: LettaWorld, behaviour: str) -> None:
+    idle.router.behaviour = "verbatim" if behaviour == "verbatim" else "translating"
+    async with running(idle) as first:
+        card = await ask(idle)
+        await first.logged(event="delivery.attempted", kind="card")
+        await first.kill()
+    async with running(idle):
+        await approve_and_see_it_run(idle, card)
+
+
+async def test_a_device_that_died_while_the_relay_was_dead_has_withdrawn_its_request(
+    idle: LettaWorld,
+) -> None:
+    async with running(idle) as first:
+        await ask(idle)
+        await first.logged(event="delivery.attempted", kind="card")
+        await first.kill()
+    await idle.workshop.program.kill()
+    await idle.workshop.program.start_device()
+    async with running(idle):
+        await idle.card_says("The agent asks no longer; nothing was decided here.")
+
+
+def _card(world: LettaWorld) -> str:
+    return everything(world.slack.channels[APPROVALS].messages[0])
+
+
+def _thread(world: LettaWorld) -> str:
+    return "\n".join(everything(one) for one in world.slack.channels[OPS].messages)

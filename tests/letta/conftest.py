@@ -115,7 +115,7 @@ async def letta_world(workshop: Workshop, folder: Path) -> AsyncIterator[LettaWo
             yield made
         finally:
             await made.stop_relay()
-            workshop.router.closed_to_devices = False
+            workshop.router.closed_to_devices = workshop.router.keeps_connections = False
 
 
 @pytest_asyncio.fixture(loop_scope="session")

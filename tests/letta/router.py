@@ -71,6 +71,7 @@ class FakeRouter:
         self.layout: Layout = "one"
         self.closed_to_devices = False
         self.answers_to_lose = 0
+        self.keeps_connections = False
         self.url = ""
         self.devices: dict[str, DeviceLine] = {}
         self.sockets: list[StatusSocket] = []
@@ -160,6 +161,11 @@ class FakeRouter:
             await socket.close(code=UNKNOWN_CONNECTION, message=b"Environment not found")
         await self.wait_for(lambda router: router.device.connection_id != old and router.is_up)
 
+    async def rename_connection(self) -> None:
+        """Know the device by another connection, which it does not notice; status sockets are closed."""
+        self.device.connection_id = f"connection-{uuid4()}"
+        await self._close_status_sockets()
+
     async def ask(self, frame: Json) -> Json:
         """Send the device a command of our own and return its answer."""
         request_id = f"router-{next(self._numbers)}"
@@ -177,8 +183,13 @@ class FakeRouter:
         if request.headers.get("Authorization") != f"Bearer {self.api_key}":
             return web.json_response({"message": "Unauthorized"}, status=401)
         registration = await request.json()
-        connection_id = f"connection-{uuid4()}"
         device_id = registration["deviceId"]
+        old = self.devices.get(device_id)
+        if old is not None and self.keeps_connections:
+            connection_id = old.connection_id
+        else:
+            connection_id = f"connection-{uuid4()}"
+            await self._close_status_sockets()
         self.devices[device_id] = DeviceLine(device_id, registration, connection_id)
         self._change()
         return web.json_response(
@@ -190,12 +201,19 @@ class FakeRouter:
             }
         )
 
+    async def _close_status_sockets(self) -> None:
+        for socket in list(self.sockets):
+            await socket.close()
+
     async def _device_socket(self, request: web.Request) -> web.StreamResponse:
-        device = self._connected(request.match_info["connection_id"], online=False)
-        if device is None or self.closed_to_devices:
+        if self.closed_to_devices:
             return web.Response(status=503)
         socket = web.WebSocketResponse(max_msg_size=0, timeout=1.0)
         await socket.prepare(request)
+        device = self._connected(request.match_info["connection_id"], online=False)
+        if device is None:
+            await socket.close(code=UNKNOWN_CONNECTION, message=b"Environment not found")
+            return socket
         channel = request.query.get("channel", "control")
         if "connectionGeneration" in request.query:
             await socket.send_json(
@@ -233,7 +251,7 @@ class FakeRouter:
             asker.send(frame)
         elif "runtime" in frame:
             for listening in self.sockets:
-                if listening.listens_to(frame["runtime"]):
+                if listening.connection_id == device.connection_id and listening.listens_to(frame["runtime"]):
                     listening.deliver(frame)
         self._change()
 

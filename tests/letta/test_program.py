@@ -20,7 +20,10 @@ async def test_a_message_is_answered_in_its_thread(here: LettaWorld) -> None:
 
 
 async def test_an_approved_command_runs_and_its_result_is_in_the_reply(both: LettaWorld) -> None:
-    both.mind.steps = [bash("echo built > made.txt; cat made.txt", words="I will build."), Say("It is built.")]
+    both.mind.steps = [
+        bash("echo built > made.txt; cat made.txt", words="I will build."),
+        Say("It is built."),
+    ]
     await both.slack.slash(ADA, OPS, "build it")
     card = await both.card()
     assert "echo built > made.txt; cat made.txt" in everything(card)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from relay.sandbox.slack import FakeSlack
+from tests.letta.lines import Json
 from tests.letta.model import FakeModel, Mind
 from tests.letta.program import LettaProgram
 from tests.letta.router import BEHAVIOURS, LAYOUTS, FakeRouter, Layout
@@ -68,6 +69,26 @@ class LettaWorld(Workplace):
     def router(self) -> FakeRouter:
         """The router in front of the program."""
         return self.workshop.router
+
+    @property
+    def runtime(self) -> dict[str, str]:
+        """The agent and its conversation, as frames name them."""
+        return {
+            "agent_id": self.variables["LETTA_AGENT_ID"],
+            "conversation_id": self.variables["LETTA_CONVERSATION_ID"],
+        }
+
+    def frames(self, kind: str, sender: str = "device") -> list[Json]:
+        """Return the frames of a type that the device sent for this agent."""
+        return [
+            frame
+            for who, frame in self.router.trace
+            if who.startswith(sender) and frame["type"] == kind and frame.get("runtime") == self.runtime
+        ]
+
+    async def wait_for_frames(self, kind: str, number: int) -> None:
+        """Wait until the device has sent so many frames of a type for this agent, and is up."""
+        await self.router.wait_for(lambda router: router.is_up and len(self.frames(kind)) >= number)
 
     def made(self, name: str) -> str | None:
         """Return what a tool wrote into a file of the agent's folder, or None."""

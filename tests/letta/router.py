@@ -10,6 +10,8 @@ Three layouts of a device's sockets, chosen by the answer to its registration:
   split    `supportsSplitStatusChannels`: a second socket; both say `channel=control|stream`
   paired   with `supportsPairedListenerGenerations`: the second is opened only after a `listener_ready` on
            the first, and both name their `connectionGeneration` and `connectionAttempt`
+With two sockets, questions (`control_request`), direct answers and `turn_finished` come over `control`, all
+else over `stream`; `event_seq` counts over both, so that a question overtakes seven frames and more.
 """
 
 import asyncio
@@ -18,17 +20,16 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 from uuid import uuid4
 
 from aiohttp import WSMsgType, web
 
 from relay.sandbox.environment.bodies import problems
 from relay.sandbox.environment.sockets import StatusSocket
+from tests.letta.lines import DeviceLine, Json, Post, approval_response
 
-Json = dict[str, Any]
 Behaviour = Literal["verbatim", "translating"]
 Layout = Literal["one", "split", "paired"]
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
@@ -36,30 +37,6 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 WAIT_SECONDS = 20.0
 # What a program does with a socket closed by this code: it registers anew, and gets a new connection.
 UNKNOWN_CONNECTION = 1008
-
-
-@dataclass(frozen=True)
-class Post:
-    """One POST …/messages and how it was answered."""
-
-    connection_id: str
-    body: Json
-    status: int
-
-
-@dataclass(eq=False)
-class DeviceLine:
-    """A registered device: its present connection, and the sockets it holds open."""
-
-    device_id: str
-    registration: Json
-    connection_id: str
-    sockets: dict[str, tuple[web.WebSocketResponse, web.Request]] = field(default_factory=dict)
-    last_heartbeat: float = field(default_factory=time.time)
-
-    def is_up(self, channels: int) -> bool:
-        """Whether all its sockets are open."""
-        return len(self.sockets) == channels
 
 
 class FakeRouter:
@@ -174,10 +151,6 @@ class FakeRouter:
         await self._to_device({**frame, "request_id": request_id})
         async with asyncio.timeout(WAIT_SECONDS):
             return await answer
-
-    def frames(self, kind: str) -> list[Json]:
-        """Return the frames of a type that the device sent."""
-        return [frame for who, frame in self.trace if who.startswith("device") and frame.get("type") == kind]
 
     async def _register(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self.api_key}":
@@ -381,22 +354,3 @@ class FakeRouter:
                 self._asked[frame["request_id"]] = socket
             await self._to_device(frame)
         self._change()
-
-
-def approval_response(request_id: str, body: Json, approval: Json) -> Json:
-    """Return the device's form of one posted decision."""
-    decision: Json = {"behavior": "allow" if approval["approve"] else "deny"}
-    if approval.get("reason") is not None:
-        decision["message"] = approval["reason"]
-    if approval.get("updated_input") is not None:
-        decision["updated_input"] = approval["updated_input"]
-    return {
-        "type": "input",
-        "request_id": request_id,
-        "runtime": {"agent_id": body["agentId"], "conversation_id": body.get("conversationId") or "default"},
-        "payload": {
-            "kind": "approval_response",
-            "request_id": f"perm-{approval['tool_call_id']}",
-            "decision": decision,
-        },
-    }

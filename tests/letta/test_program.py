@@ -95,7 +95,7 @@ async def test_a_message_while_a_decision_is_open_leaves_the_card_and_is_answere
     await both.slack.slash(ADA, OPS, "build it")
     card = await both.card()
     await both.slack.slash(GRACE, OPS, "in blue please")
-    await both.router.wait_for(lambda router: _held(router.frames("update_queue")))
+    await both.router.wait_for(lambda router: any(frame["queue"] for frame in both.frames("update_queue")))
     assert button(card, "approve") is not None
     await both.slack.click(GRACE, APPROVALS, card.ts, "approve")
     await both.card_says("Delivered.")
@@ -122,10 +122,6 @@ async def test_a_model_that_takes_its_time_is_waited_for(here: LettaWorld) -> No
     assert len(here.slack.channels[OPS].messages) == 1
     hanging.set()
     await here.thread_says("At last.")
-
-
-def _held(frames: list[dict[str, object]]) -> bool:
-    return any(frame["queue"] for frame in frames)
 
 
 def _threads(world: LettaWorld, words: str) -> list[str | None]:

@@ -1,9 +1,11 @@
 """Sockets that drop, programs that die and answers that get lost, while a person has to decide."""
 
+import signal
+
 import pytest
 
 from relay.sandbox.slack.workspace import Message
-from tests.crash.relay_process import running
+from tests.crash.relay_process import KILLED, doomed, running
 from tests.letta.conftest import LettaWorld
 from tests.letta.model import Say, bash
 from tests.world import ADA, APPROVALS, GRACE, OPS, button, everything
@@ -23,6 +25,7 @@ async def approve_and_see_it_run(world: LettaWorld, card: Message) -> None:
     await world.slack.click(GRACE, APPROVALS, card.ts, "approve")
     await world.card_says("Delivered.")
     await world.thread_says("It is built.")
+    assert _thread(world).count("It is built.") == 2  # in its text and in its block
     assert world.made("made.txt") == "built\n"
     assert len(world.slack.channels[APPROVALS].messages) == 1
 
@@ -36,16 +39,14 @@ async def test_in_each_layout_a_dropped_socket_asks_again_on_the_same_card(
 ) -> None:
     card = await ask(in_each_layout)
     in_each_layout.router.drop_device()
-    await in_each_layout.router.wait_for(
-        lambda router: router.is_up and len(router.frames("control_request")) >= 2
-    )
+    await in_each_layout.wait_for_frames("control_request", 2)
     await approve_and_see_it_run(in_each_layout, card)
 
 
 async def test_behind_both_routers_a_dropped_socket_asks_again_on_the_same_card(both: LettaWorld) -> None:
     card = await ask(both)
     both.router.drop_device()
-    await both.router.wait_for(lambda router: router.is_up and len(router.frames("control_request")) >= 2)
+    await both.wait_for_frames("control_request", 2)
     await approve_and_see_it_run(both, card)
 
 
@@ -163,6 +164,23 @@ async def test_a_relay_that_was_killed_decides_on_the_same_card(idle: LettaWorld
         await first.kill()
     async with running(idle):
         await approve_and_see_it_run(idle, card)
+
+
+@pytest.mark.parametrize("point", ["dispatcher.claimed", "dispatcher.attempted"])
+async def test_a_relay_that_dies_after_the_click_has_the_command_run_once(
+    idle: LettaWorld, point: str
+) -> None:
+    idle.mind.steps = [bash("echo built >> made.txt"), Say("It is built.")]
+    async with running(idle, doomed(point, 1, armed=False)) as first:
+        await idle.slack.slash(ADA, OPS, "build it")
+        card = await idle.card()
+        await first.logged(event="delivery.attempted", kind="card")
+        first.send(signal.SIGUSR1)
+        await idle.slack.click(GRACE, APPROVALS, card.ts, "approve")
+        assert await first.ended() == KILLED
+    async with running(idle):
+        await idle.slack.wait_for(lambda slack: "Delivered." in _card(idle) or _is_over(idle), 30)
+    assert idle.made("made.txt") == "built\n"
 
 
 async def test_a_device_that_died_while_the_relay_was_dead_has_withdrawn_its_request(

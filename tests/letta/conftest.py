@@ -14,7 +14,8 @@ from tests.letta.lines import Json
 from tests.letta.model import FakeModel, Mind
 from tests.letta.program import LettaProgram
 from tests.letta.router import BEHAVIOURS, LAYOUTS, FakeRouter, Layout
-from tests.world import Workplace, settings_beside
+from tests.witnesses import slack as witness
+from tests.world import OPS, Workplace, everything, settings_beside
 
 _numbers = itertools.count(1)
 
@@ -78,6 +79,14 @@ class LettaWorld(Workplace):
             "conversation_id": self.variables["LETTA_CONVERSATION_ID"],
         }
 
+    def threads_with(self, words: str) -> set[str | None]:
+        """Return the threads in which something is said."""
+        return {one.thread_ts for one in self.slack.channels[OPS].messages if words in everything(one)}
+
+    def words(self, channel: str) -> str:
+        """Return what notifications of a channel's messages say, a line each."""
+        return "\n".join(one.text for one in self.slack.channels[channel].messages)
+
     def frames(self, kind: str, sender: str = "device") -> list[Json]:
         """Return the frames of a type that the device sent for this agent."""
         return [
@@ -114,6 +123,12 @@ async def workshop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wo
             await program.kill()
 
 
+def refused_by_the_witness(slack: FakeSlack) -> list[str]:
+    """Return what Slack's own models say against the bodies it was sent."""
+    bodies = [call.arguments.get("blocks") or [] for call in slack.calls if call.method.startswith("chat.")]
+    return [problem for blocks in bodies for problem in witness.problems(blocks)]
+
+
 @contextlib.asynccontextmanager
 async def letta_world(workshop: Workshop, folder: Path) -> AsyncIterator[LettaWorld]:
     """Give a world with a new agent, whose relay is not started yet."""
@@ -134,6 +149,7 @@ async def letta_world(workshop: Workshop, folder: Path) -> AsyncIterator[LettaWo
         made = LettaWorld(slack, folder, variables, workshop=workshop, mind=mind, desk=desk)
         try:
             yield made
+            assert refused_by_the_witness(slack) == []
         finally:
             await made.stop_relay()
             workshop.router.closed_to_devices = workshop.router.keeps_connections = False

@@ -41,14 +41,21 @@ class Fail:
 
 
 @dataclass(frozen=True)
+class BreakOff:
+    """Say something and break the connection before the end."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Hang:
     """Say nothing until released, then do what `then` says."""
 
     released: asyncio.Event
-    then: "Say | Use | Fail"
+    then: "Say | Use | Fail | BreakOff"
 
 
-Step = Say | Use | Fail | Hang
+Step = Say | Use | Fail | BreakOff | Hang
 
 
 def bash(*commands: str, words: str = "") -> Use:
@@ -83,7 +90,7 @@ class Mind:
             await self._changed.wait_for(lambda: len(self.requests) >= number)
         return self.requests[number - 1]
 
-    def hang(self, then: "Say | Use | Fail") -> asyncio.Event:
+    def hang(self, then: Say | Use | Fail | BreakOff) -> asyncio.Event:
         """Have the next request hang; return the event that releases it to do what `then` says."""
         released = asyncio.Event()
         self.steps.append(Hang(released, then))
@@ -146,6 +153,11 @@ class FakeModel:
         await response.prepare(request)
         assert mind is not None
         mind.answers += 1
+        if isinstance(step, BreakOff):
+            await response.write(b"data: " + next(chunks(Say(step.text), mind.name, mind.answers)) + b"\n\n")
+            assert request.transport is not None
+            request.transport.abort()
+            return response
         for chunk in chunks(step, asked["model"], mind.answers):
             await response.write(b"data: " + chunk + b"\n\n")
         return response

@@ -67,11 +67,11 @@ class LettaProgram:
         assert process.stdout is not None and process.stderr is not None
         self._reading = [asyncio.create_task(self._read(one)) for one in (process.stdout, process.stderr)]
 
-    async def says(self, words: str) -> str:
-        """Wait until the running program prints a line with these words and return the line."""
+    async def says(self, words: str, since: int = 0) -> str:
+        """Wait until the running program prints, after so many lines, one with these words; return it."""
 
         def found() -> str | None:
-            return next((line for line in self.said if words in line), None)
+            return next((line for line in self.said[since:] if words in line), None)
 
         async with asyncio.timeout(START_SECONDS), self._spoke:
             await self._spoke.wait_for(lambda: found() or self._streams == 0)

@@ -174,6 +174,11 @@ class FakeRouter:
             }
         )
 
+    def cut_status_sockets(self) -> None:
+        """Break every status socket without a closing frame."""
+        for socket in list(self.sockets):
+            socket.cut()
+
     async def _close_status_sockets(self) -> None:
         for socket in list(self.sockets):
             await socket.close()

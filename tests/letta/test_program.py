@@ -99,7 +99,7 @@ async def test_a_message_while_a_decision_is_open_leaves_the_card_and_is_answere
     assert button(card, "approve") is not None
     await both.slack.click(GRACE, APPROVALS, card.ts, "approve")
     await both.card_says("Delivered.")
-    await both.slack.wait_for(lambda slack: len(_threads(both, "It is built, and blue.")) == 2)
+    await both.slack.wait_for(lambda slack: len(both.threads_with("It is built, and blue.")) == 2)
     assert any("in blue please" in said for said in both.mind.read("user"))
     assert both.made("made.txt") == "built\n"
 
@@ -111,7 +111,7 @@ async def test_a_failure_of_the_model_is_said_once_in_the_thread(here: LettaWorl
     assert "the model is out of order" in everything(failed)
     await here.slack.slash(ADA, OPS, "hello again")
     await here.thread_says("I am back.")
-    assert len(_threads(here, "out of order")) == 1
+    assert here.words(OPS).count("out of order") == 1
 
 
 async def test_a_model_that_takes_its_time_is_waited_for(here: LettaWorld) -> None:
@@ -122,8 +122,3 @@ async def test_a_model_that_takes_its_time_is_waited_for(here: LettaWorld) -> No
     assert len(here.slack.channels[OPS].messages) == 1
     hanging.set()
     await here.thread_says("At last.")
-
-
-def _threads(world: LettaWorld, words: str) -> list[str | None]:
-    """Return the threads in which something is said."""
-    return [one.thread_ts for one in world.slack.channels[OPS].messages if words in everything(one)]

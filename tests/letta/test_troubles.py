@@ -106,6 +106,42 @@ async def test_a_message_whose_answer_got_lost_is_sent_again_and_answered_once(h
     assert len(here.mind.requests) == 1
 
 
+async def ask_twice(world: LettaWorld) -> Message:
+    """Have the agent ask for two commands at once, approve the first, and return the second's card."""
+    world.mind.steps = [bash("echo one > one.txt", "echo two > two.txt"), Say("Both are done.")]
+    await world.slack.slash(ADA, OPS, "do both")
+    first = await world.card(1)
+    await world.slack.click(GRACE, APPROVALS, first.ts, "approve")
+    return await world.card(2)
+
+
+async def approve_and_see_both_run(world: LettaWorld, second: Message) -> None:
+    """Approve the second of two commands; see both delivered and run, and no third card."""
+    await world.slack.click(GRACE, APPROVALS, second.ts, "approve")
+    await world.card_says("Delivered.", 1)
+    await world.card_says("Delivered.", 2)
+    await world.thread_says("Both are done.")
+    assert world.made("one.txt") == "one\n" and world.made("two.txt") == "two\n"
+    assert len(world.slack.channels[APPROVALS].messages) == 2
+
+
+async def test_a_socket_dropped_between_two_decisions_loses_neither(both: LettaWorld) -> None:
+    second = await ask_twice(both)
+    asked = len(both.frames("control_request"))
+    both.router.drop_device()
+    await both.wait_for_frames("control_request", asked + 1)
+    await approve_and_see_both_run(both, second)
+
+
+async def test_a_relay_killed_between_two_decisions_loses_neither(idle: LettaWorld) -> None:
+    async with running(idle) as first:
+        second = await ask_twice(idle)
+        await first.logged(event="delivery.attempted", kind="card")
+        await first.kill()
+    async with running(idle):
+        await approve_and_see_both_run(idle, second)
+
+
 async def test_a_device_that_died_and_started_again_has_withdrawn_its_request(both: LettaWorld) -> None:
     await ask(both)
     await both.workshop.program.kill()

@@ -19,11 +19,10 @@ GUEST, GONE, STRANGER = "U0GUEST", "U0GONE", "U0STRANGER"
 
 
 @dataclass
-class World:
-    """The two stand-ins, and the relay that runs between them (or does not, yet)."""
+class Workplace:
+    """A stand-in Slack, and the relay that runs beside it (or does not, yet)."""
 
     slack: FakeSlack
-    environment: FakeEnvironment
     folder: Path
     variables: dict[str, str]
     log: io.StringIO = field(default_factory=io.StringIO)
@@ -90,6 +89,13 @@ class World:
         return next(one.text for one in self.slack.ephemerals if one.user == user and words in one.text)
 
 
+@dataclass
+class World(Workplace):
+    """The two stand-ins, and the relay that runs between them (or does not, yet)."""
+
+    environment: FakeEnvironment = field(kw_only=True)
+
+
 def everything(message: Message) -> str:
     """Return all the words of a message, its blocks' too."""
     found = [message.text]
@@ -117,6 +123,22 @@ def button(message: Message, action_id: str) -> dict[str, str] | None:
     return None
 
 
+def settings_beside(slack: FakeSlack, folder: Path, *, socket_mode: bool = False) -> dict[str, str]:
+    """Return the settings of a relay, all but those of its environment."""
+    variables = {
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_API_URL": slack.api_url,
+        "RELAY_APPROVALS_CHANNEL": APPROVALS,
+        "RELAY_STORE_URL": f"sqlite:///{folder}/relay.db",
+        "RELAY_PORT": "0",
+    }
+    if socket_mode:
+        variables["SLACK_APP_TOKEN"] = slack.app_token
+    else:
+        variables["SLACK_SIGNING_SECRET"] = slack.signing_secret
+    return variables
+
+
 @contextlib.asynccontextmanager
 async def world(
     folder: Path, *, socket_mode: bool = False, router: str = "translating"
@@ -124,21 +146,13 @@ async def world(
     """Give a world whose relay is not started yet; stop everything at the end."""
     async with FakeSlack() as slack, FakeEnvironment(router=router) as environment:  # type: ignore[arg-type]
         variables = {
-            "SLACK_BOT_TOKEN": slack.bot_token,
-            "SLACK_API_URL": slack.api_url,
+            **settings_beside(slack, folder, socket_mode=socket_mode),
             "LETTA_API_KEY": environment.api_key,
             "LETTA_BASE_URL": environment.base_url,
             "LETTA_AGENT_ID": environment.agent_id,
             "LETTA_DEVICE_ID": environment.device_id,
-            "RELAY_APPROVALS_CHANNEL": APPROVALS,
-            "RELAY_STORE_URL": f"sqlite:///{folder}/relay.db",
-            "RELAY_PORT": "0",
         }
-        if socket_mode:
-            variables["SLACK_APP_TOKEN"] = slack.app_token
-        else:
-            variables["SLACK_SIGNING_SECRET"] = slack.signing_secret
-        made = World(slack, environment, folder, variables)
+        made = World(slack, folder, variables, environment=environment)
         try:
             yield made
         finally:

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from relay.cli import main
-from tests.world import World
+from tests.world import Workplace
 
 SERVE = ("-m", "relay", "serve")
 KILLED = -signal.SIGKILL
@@ -31,7 +31,7 @@ def doomed(point: str, passes: int, *, armed: bool = True) -> tuple[str, ...]:
 class RelayProcess:
     """One run of the relay as a child process."""
 
-    def __init__(self, world: World, arguments: Sequence[str] = SERVE) -> None:
+    def __init__(self, world: Workplace, arguments: Sequence[str] = SERVE) -> None:
         self._world = world
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
@@ -126,7 +126,7 @@ class RelayProcess:
 
 
 @contextlib.asynccontextmanager
-async def running(world: World, arguments: Sequence[str] = SERVE) -> AsyncIterator[RelayProcess]:
+async def running(world: Workplace, arguments: Sequence[str] = SERVE) -> AsyncIterator[RelayProcess]:
     """Give a relay that serves; it is dead at the end, however the test ends."""
     process = RelayProcess(world, arguments)
     try:
@@ -153,7 +153,7 @@ class Said:
         return line
 
 
-async def relay(world: World, *arguments: str, changed: Mapping[str, str | None] | None = None) -> Said:
+async def relay(world: Workplace, *arguments: str, changed: Mapping[str, str | None] | None = None) -> Said:
     """Run `relay ARGUMENTS` to its end; `changed` sets variables, or takes those away that are None."""
     variables = {**world.variables, **(changed or {})}
     process = await asyncio.create_subprocess_exec(
@@ -172,7 +172,7 @@ async def relay(world: World, *arguments: str, changed: Mapping[str, str | None]
     return Said(process.returncode, out.decode(), err.decode())
 
 
-async def relay_in_thread(world: World, *arguments: str) -> Said:
+async def relay_in_thread(world: Workplace, *arguments: str) -> Said:
     """Run `relay ARGUMENTS` as a thread of this process, which starts a hundred times as fast."""
     out, err = io.StringIO(), io.StringIO()
     before = dict(os.environ)

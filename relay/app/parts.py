@@ -108,6 +108,7 @@ class Parts:
                 on_arrivals=desk.take,
                 on_presence=desk.take_presence,
                 on_behind=desk.awaited,
+                on_frame=lambda *_: None,
                 clock=utc_now,
                 chance=random.random,
                 new_id=lambda: new_id("req", utc_now()),

@@ -67,6 +67,7 @@ class Listener:
         on_arrivals: "Callable[[Runtime, Arrivals], Any]",
         on_presence: "Callable[[Runtime, Presence], Any]",
         on_behind: "Callable[[Runtime, tuple[str, ...]], Awaitable[frozenset[str]]]",
+        on_frame: "Callable[[Runtime, frames.Frame], None]",
         clock: Callable[[], datetime],
         chance: Callable[[], float],
         new_id: Callable[[], str],
@@ -81,6 +82,7 @@ class Listener:
         self._on_arrivals = on_arrivals
         self._on_presence = on_presence
         self._on_behind = on_behind
+        self._on_frame = on_frame
         self._clock = clock
         self._chance = chance
         self._new_id = new_id
@@ -172,7 +174,10 @@ class Listener:
         async def awaited(ended: tuple[str, ...]) -> frozenset[str]:
             return await self._on_behind(self._runtime, ended)
 
-        return Ears(take, awaited, in_step, self._new_id, self.log)
+        def seen(frame: frames.Frame) -> None:
+            self._on_frame(self._runtime, frame)
+
+        return Ears(take, awaited, in_step, seen, self._new_id, self.log)
 
     @contextlib.asynccontextmanager
     async def _open(self, connection_id: str) -> "AsyncIterator[dict[str, aiohttp.ClientWebSocketResponse]]":
@@ -207,6 +212,18 @@ class Listener:
         self.presence = replace(now, since=self._clock() if turned else before.since)
         with contextlib.suppress(StoreError):
             await self._on_presence(self._runtime, self.presence)
+
+    async def stop_turn(self) -> bool | None:
+        """Stop the turn under way with what it asks; return whether there was one, None: not reachable."""
+        if self._pair is None:
+            return None
+        request_id = self._new_id()
+        frame = outgoing.abort(request_id, self._runtime.agent_id, self._runtime.conversation_id)
+        try:
+            said = await self._pair.ask(request_id, frame)
+        except (TimeoutError, aiohttp.ClientError, ConnectionError):
+            return None
+        return said.aborted if isinstance(said, frames.Aborted) else None
 
     async def answer(self, delivery: Delivery) -> Outcome:
         """Decide a tool call over the open control socket and return what the device said."""

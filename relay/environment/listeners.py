@@ -39,6 +39,11 @@ class Listeners:
             return Refused("the configuration no longer listens to that conversation")
         return await listener.answer(delivery)
 
+    async def stop_turn(self, runtime: Runtime) -> bool | None:
+        """Stop the turn of a conversation; return whether there was one, None: it cannot be reached."""
+        listener = self._all.get(runtime)
+        return await listener.stop_turn() if listener is not None else None
+
     def away(self, environment: str) -> Presence | None:
         """Return how an environment is when it is known to be away: the longest of its conversations."""
         seen = [one.presence for one in self._by_environment.get(environment, ())]

@@ -45,12 +45,14 @@ class Ears:
     """What a pair tells, and asks of whoever listens.
 
     `take(epoch, arrivals)` returns once they are stored; `awaited(ended)` gives the messages whose
-    answers may have been missed; `in_step()` is told once what the environment waits for is known.
+    answers may have been missed; `in_step()` is told once what the environment waits for is known;
+    `seen(frame)` is told each frame of this conversation, in order, once it is stored.
     """
 
     take: Callable[[str, Sequence[Arrival]], Awaitable[None]]
     awaited: Callable[[tuple[str, ...]], Awaitable[frozenset[str]]]
     in_step: Callable[["Pair"], Awaitable[None]]
+    seen: Callable[[frames.Frame], None]
     new_id: Callable[[], str]
     log: Any
 
@@ -219,6 +221,7 @@ class Pair:
                 raise
             except Exception:  # one frame that cannot be taken in must not end all the others
                 self._ears.log.exception("frame.defect", type=frame.type)
+            self._ears.seen(frame)
             if isinstance(frame, frames.DeviceStatus):
                 self._listed.set()
 

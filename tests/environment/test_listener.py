@@ -65,6 +65,7 @@ class Ears:
                 on_arrivals=self.hear,
                 on_presence=self.notice,
                 on_behind=self.nothing,
+                on_frame=lambda *_: None,
                 clock=lambda: datetime.now(UTC),
                 chance=lambda: 0.5,
                 new_id=lambda: f"req_{next(numbers)}",

@@ -25,7 +25,7 @@ from relay.domain.ids import new_id
 from relay.environment.arrivals import Desk
 from relay.environment.directory import Directory
 from relay.environment.listener import Listener
-from relay.environment.listeners import Listeners
+from relay.environment.listeners import Listeners, NoRoomError
 from relay.environment.sender import EnvironmentSender
 from relay.slack.bolt import bolt_app
 from relay.slack.cards import REPLY_LIMIT
@@ -39,6 +39,7 @@ from relay.slack.tell import Tell
 from relay.store import Store, StoreError
 from relay.use_cases.follow_environment import pass_time, still_to_send
 from relay.use_cases.open_approval import Audience
+from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.web import SlackRoute, web_app
 
 _TICK = 1.0
@@ -114,7 +115,16 @@ class Parts:
                 new_id=lambda: new_id("req", utc_now()),
                 log=self._log,
             ),
+            self._log,
         )
+
+    async def _open_alive(self) -> None:
+        """Listen again where something went on when the last run ended."""
+        since = utc_now() - ANSWERED_WITHIN
+        for runtime in await self._store.transact(lambda tx: tx.runtimes_alive(since)):
+            if runtime.environment in self._config.environments:
+                with contextlib.suppress(NoRoomError):  # the log says so; what is said there is read later
+                    self._listeners.open(runtime)
 
     async def _still_to_send(self, delivery: Delivery, connection_id: str) -> bool:
         """Wait until answers can be heard; return whether the delivery is still to be sent then."""
@@ -134,7 +144,8 @@ class Parts:
         stack.push_async_callback(lambda: self._tell.finish(self._stopping.left(1.0)))
         stack.push_async_callback(lambda: self._dispatcher.finish(self._stopping.left(5.0)))
         stack.push_async_callback(lambda: cancel(self._running, self._stopping.left(2.0)))
-        for run in (self._dispatcher.run, self._tick, *self._listeners.runs):
+        await self._open_alive()
+        for run in (self._dispatcher.run, self._tick, self._listeners.run):
             self._running.append(asyncio.create_task(run()))
         await self._control.open()
         stack.push_async_callback(self._control.close)

@@ -8,6 +8,7 @@ A frame fails:  not stored is not acknowledged: close both; runtime_start replay
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -94,6 +95,17 @@ class Listener:
         self._turned = asyncio.Condition()
         self._hurry = asyncio.Event()
         self.presence = Presence(up=False)
+        self._moved_at = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn runs or something is waited for, as far as is known."""
+        return self._pair is not None and self._pair.alive
+
+    @property
+    def rested(self) -> float:
+        """For how many seconds nothing was said, asked or sent."""
+        return time.monotonic() - self._moved_at
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -116,6 +128,7 @@ class Listener:
         What is sent there before has its answer told to nobody, and a decision might meet another
         question: an environment that is back is found by whoever looks first, sender or listener.
         """
+        self._moved_at = time.monotonic()
         if self._open_on == connection_id:
             return False
         self._hurry.set()
@@ -175,6 +188,7 @@ class Listener:
             return await self._on_behind(self._runtime, ended)
 
         def seen(frame: frames.Frame) -> None:
+            self._moved_at = time.monotonic()
             self._on_frame(self._runtime, frame)
 
         return Ears(take, awaited, in_step, seen, self._new_id, self.log)
@@ -227,6 +241,7 @@ class Listener:
 
     async def answer(self, delivery: Delivery) -> Outcome:
         """Decide a tool call over the open control socket and return what the device said."""
+        self._moved_at = time.monotonic()
         if self._pair is None:
             return Retry("the status sockets are not open", away=True)
         body = delivery.body

@@ -1,43 +1,92 @@
-"""All the listeners: one for each conversation that is listened to."""
+"""All the listeners: one for each conversation that is alive, opened on demand and closed when it rests."""
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from relay.domain.deliveries import Delivery, Outcome, Refused
+from relay.domain.deliveries import Delivery, Outcome, Refused, Retry
 from relay.domain.runtime import Runtime
 from relay.environment.listener import Listener, Presence
 
+MOST = 500  # each holds two sockets, here and at the neighbour
+REST_AFTER = 1800.0
+_LOOK_EVERY = 30.0
+
+
+class NoRoomError(Exception):
+    """As many conversations are listened to as may be, and none of them rests."""
+
 
 class Listeners:
-    """Finds the listener of a conversation, and knows which environments can be reached."""
+    """Opens a listener for each conversation that needs one; those in `always` stay open.
 
-    def __init__(self, runtimes: Iterable[Runtime], make: Callable[[Runtime], Listener]) -> None:
-        self._all = {runtime: make(runtime) for runtime in runtimes}
+    `rest_after` is in seconds: without a turn, a question or anything sent, a conversation may be closed.
+    """
+
+    def __init__(
+        self,
+        always: Collection[Runtime],
+        make: Callable[[Runtime], Listener],
+        log: Any,
+        *,
+        most: int = MOST,
+        rest_after: float = REST_AFTER,
+        look_every: float = _LOOK_EVERY,
+    ) -> None:
+        self._always = frozenset(always)
+        self._make = make
+        self._log = log
+        self._most = max(most, len(self._always))
+        self._rest_after = rest_after
+        self._look_every = look_every
+        self._all: dict[Runtime, Listener] = {}
+        self._runs: dict[Runtime, asyncio.Task[None]] = {}
         self._by_environment: dict[str, list[Listener]] = {}
-        for runtime, listener in self._all.items():
-            self._by_environment.setdefault(runtime.environment, []).append(listener)
+        self._group: asyncio.TaskGroup | None = None
+        for runtime in always:
+            self._add(runtime)
 
-    @property
-    def runs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        """What has to run for ever."""
-        return [listener.run for listener in self._all.values()]
+    async def run(self) -> None:
+        """Listen until cancelled. Raises what a listener raises: a defect."""
+        async with asyncio.TaskGroup() as self._group:
+            for runtime in self._all:
+                self._begin(runtime)
+            while True:
+                await asyncio.sleep(self._look_every)
+                for runtime in self._resting(self._rest_after):
+                    self._close(runtime)
 
     @property
     def presences(self) -> Mapping[Runtime, Presence]:
         """How each conversation's sockets are."""
         return {runtime: listener.presence for runtime, listener in self._all.items()}
 
+    def open(self, runtime: Runtime) -> Listener:
+        """Return the listener of a conversation, begun if need be. Raises NoRoomError."""
+        known = self._all.get(runtime)
+        if known is not None:
+            return known
+        if len(self._all) >= self._most:
+            self._make_room()
+        self._add(runtime)
+        self._begin(runtime)
+        return self._all[runtime]
+
     async def ready(self, delivery: Delivery, connection_id: str) -> bool:
-        """Return when what comes of `delivery` can be heard; whether that had to be waited for."""
-        listener = self._all.get(_runtime(delivery))
-        return listener is not None and await listener.ready(connection_id)
+        """Return when what comes of `delivery` can be heard; whether that had to be waited for.
+
+        Raises NoRoomError.
+        """
+        return await self.open(_runtime(delivery)).ready(connection_id)
 
     async def answer(self, delivery: Delivery) -> Outcome:
         """Give a decision over the sockets of the conversation it is for."""
-        listener = self._all.get(_runtime(delivery))
-        if listener is None:
-            return Refused("the configuration no longer listens to that conversation")
-        return await listener.answer(delivery)
+        try:
+            return await self.open(_runtime(delivery)).answer(delivery)
+        except NoRoomError as problem:
+            return Retry(str(problem))
+        except KeyError:
+            return Refused(f"the configuration no longer has an environment named {delivery.environment!r}")
 
     async def stop_turn(self, runtime: Runtime) -> bool | None:
         """Stop the turn of a conversation; return whether there was one, None: it cannot be reached."""
@@ -51,6 +100,37 @@ class Listeners:
             return None
         away = [(presence.since, presence) for presence in seen if presence.since is not None]
         return min(away, key=lambda one: one[0])[1] if away else None
+
+    def _add(self, runtime: Runtime) -> None:
+        self._all[runtime] = listener = self._make(runtime)
+        self._by_environment.setdefault(runtime.environment, []).append(listener)
+
+    def _begin(self, runtime: Runtime) -> None:
+        if self._group is not None:
+            self._runs[runtime] = self._group.create_task(self._all[runtime].run())
+
+    def _resting(self, for_seconds: float) -> list[Runtime]:
+        """Return the conversations that may be closed, the longest at rest first."""
+        resting = [
+            (listener.rested, runtime)
+            for runtime, listener in self._all.items()
+            if runtime not in self._always and not listener.busy and listener.rested >= for_seconds
+        ]
+        return [runtime for _, runtime in sorted(resting, key=lambda one: -one[0])]
+
+    def _make_room(self) -> None:
+        resting = self._resting(0.0)
+        if not resting:
+            self._log.warning("listeners.full", most=self._most)
+            raise NoRoomError(f"as many conversations as may be ({self._most}) are listened to")
+        self._close(resting[0])
+
+    def _close(self, runtime: Runtime) -> None:
+        listener = self._all.pop(runtime)
+        self._by_environment[runtime.environment].remove(listener)
+        run = self._runs.pop(runtime, None)
+        if run is not None:
+            run.cancel()
 
 
 def _runtime(delivery: Delivery) -> Runtime:

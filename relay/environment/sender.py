@@ -10,6 +10,7 @@ from relay.config import Environment
 from relay.domain.deliveries import Delivery, Kind, Outcome, Refused, Retry
 from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
 from relay.environment.frames import ApprovalDecision, ApprovalMessage, MessagesBody, UserMessage
+from relay.environment.listeners import NoRoomError
 from relay.environment.verdicts import meaning
 
 _LIMITS = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
@@ -90,8 +91,11 @@ class EnvironmentSender:
         if connection_id == unless:
             self._directory.gone(environment, connection_id)
             return Retry("the environment's connection is gone", away=True), connection_id
-        if not await self._listening(delivery, connection_id):
-            return Refused("it is over: the environment no longer asks"), connection_id
+        try:
+            if not await self._listening(delivery, connection_id):
+                return Refused("it is over: the environment no longer asks"), connection_id
+        except NoRoomError as problem:
+            return Retry(str(problem)), connection_id
         return await self._post(environment, connection_id, body_of(delivery).wire()), connection_id
 
     async def _post(self, environment: Environment, connection_id: str, body: bytes) -> Outcome:

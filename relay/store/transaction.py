@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from relay.store import tables
+from relay.domain.runtime import Runtime
+from relay.store import runtimes, tables
 from relay.store.approvals import Approvals
 from relay.store.deliveries import Deliveries
 from relay.store.messages import Messages
@@ -51,6 +52,10 @@ class Transaction:
     def forget_seen(self, before: datetime) -> int:
         """Forget the keys seen before `before` and return how many they were."""
         return self._connection.execute(_FORGET, {"before": before}).rowcount
+
+    def runtimes_alive(self, since: datetime) -> list[Runtime]:
+        """Return the conversations in which something is asked, or was said after `since` and goes on."""
+        return runtimes.alive(self._connection, since)
 
     def touch(self, now: datetime) -> None:
         """Write something small: raises what any write would raise."""

@@ -1,0 +1,157 @@
+"""Conversations are listened to on demand, and no more of them than may be."""
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import count
+
+import aiohttp
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from relay.app import json_log
+from relay.config import Environment
+from relay.domain.runtime import Runtime
+from relay.environment.directory import Directory
+from relay.environment.listener import Arrivals, Listener, Presence
+from relay.environment.listeners import Listeners, NoRoomError
+from relay.environment.turns import Pending
+from relay.sandbox.environment import FakeEnvironment, Say, UseTool, Wait
+
+HOME, FIRST, SECOND = (Runtime("workshop", "agent-1", one) for one in ("default", "conv-1", "conv-2"))
+
+
+class Room:
+    """Listeners between a stand-in and nobody, and what they heard."""
+
+    def __init__(self, environment: FakeEnvironment) -> None:
+        self.environment = environment
+        self.arrivals: list[tuple[Runtime, Arrivals]] = []
+        self.told = asyncio.Condition()
+
+    async def hear(self, runtime: Runtime, arrivals: Arrivals) -> None:
+        async with self.told:
+            self.arrivals.append((runtime, arrivals))
+            self.told.notify_all()
+
+    async def notice(self, runtime: Runtime, presence: Presence) -> None:
+        """Nobody asks how it is."""
+
+    async def nothing(self, runtime: Runtime, ended: tuple[str, ...]) -> frozenset[str]:
+        return frozenset()
+
+    def pending(self, runtime: Runtime) -> list[tuple[str, ...]]:
+        """The lists of what is waited for that a conversation was told."""
+        arrivals = [item for where, one in self.arrivals if where == runtime for item in one.items]
+        return [item.tool_call_ids for item in arrivals if isinstance(item, Pending)]
+
+    @contextlib.asynccontextmanager
+    async def listening(
+        self, *always: Runtime, most: int = 10, rest_after: float = 1000.0, ask_again_every: float = 60.0
+    ) -> AsyncIterator[Listeners]:
+        """Listeners that run."""
+        there = self.environment
+        place = Environment("workshop", "agent-1", there.base_url, SecretStr(there.api_key), there.device_id)
+        numbers = count(1)
+        log = json_log(io.StringIO())
+        async with aiohttp.ClientSession() as session, httpx.AsyncClient() as client:
+            directory = Directory(client, lambda *_, **__: None)
+
+            def make(runtime: Runtime) -> Listener:
+                return Listener(
+                    place, runtime, directory, session,
+                    on_arrivals=self.hear, on_presence=self.notice, on_behind=self.nothing,
+                    on_frame=lambda *_: None, clock=lambda: datetime.now(UTC), chance=lambda: 0.5,
+                    new_id=lambda: f"req_{next(numbers)}", log=log, ask_again_every=ask_again_every,
+                )  # fmt: skip
+
+            listeners = Listeners(always, make, log, most=most, rest_after=rest_after, look_every=0.01)
+            running = asyncio.create_task(listeners.run())
+            try:
+                yield listeners
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+
+    def open_for(self, runtime: Runtime) -> int:
+        """How many sockets the stand-in holds for a conversation."""
+        return sum(one.conversation == runtime.conversation_id for one in self.environment.sockets)
+
+    async def opened(self, runtime: Runtime, times: int = 2) -> None:
+        """Wait until the stand-in holds that many sockets for a conversation."""
+        await self.environment.wait_for(lambda _: self.open_for(runtime) == times)
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[Room]:
+    async with FakeEnvironment() as environment:
+        yield Room(environment)
+
+
+async def test_a_conversation_is_listened_to_once_it_is_needed(room: Room) -> None:
+    async with room.listening(HOME) as listeners:
+        await room.opened(HOME)
+        assert room.open_for(FIRST) == 0
+        assert await listeners.open(FIRST).ready(room.environment.connection_id)
+        assert room.open_for(FIRST) == 2
+        assert listeners.open(FIRST) is listeners.open(FIRST)
+
+
+async def test_a_conversation_at_rest_is_closed_and_one_of_the_configuration_is_not(room: Room) -> None:
+    async with room.listening(HOME, rest_after=0.3) as listeners:
+        await listeners.open(FIRST).ready(room.environment.connection_id)
+        await room.opened(FIRST, 0)
+        await room.opened(HOME)
+        assert set(listeners.presences) == {HOME}
+
+
+async def test_a_conversation_in_which_something_is_asked_is_not_closed(room: Room) -> None:
+    room.environment.script = lambda turn: [UseTool("Bash", {"command": "make"})]
+    async with room.listening(rest_after=0.2) as listeners:
+        await listeners.open(FIRST).ready(room.environment.connection_id)
+        room.environment.device.take_messages(
+            FIRST.conversation_id, [{"client_message_id": "msg_1", "content": "x"}]
+        )
+        async with asyncio.timeout(10), room.told:
+            await room.told.wait_for(lambda: room.pending(FIRST)[-1:] not in ([], [()]))
+        await listeners.open(SECOND).ready(room.environment.connection_id)
+        await room.opened(SECOND, 0)  # at rest as long, and longer
+        assert room.open_for(FIRST) == 2
+
+
+async def test_the_longest_at_rest_makes_room_for_another(room: Room) -> None:
+    async with room.listening(HOME, most=2) as listeners:
+        await listeners.open(FIRST).ready(room.environment.connection_id)
+        await listeners.open(SECOND).ready(room.environment.connection_id)
+        await room.opened(FIRST, 0)
+        assert set(listeners.presences) == {HOME, SECOND}
+
+
+async def test_no_more_conversations_are_listened_to_than_may_be(room: Room) -> None:
+    gate = asyncio.Event()
+    room.environment.script = lambda turn: [Wait(gate), Say("done")]
+    async with room.listening(HOME, most=2) as listeners:
+        first = listeners.open(FIRST)
+        await first.ready(room.environment.connection_id)
+        room.environment.device.take_messages(
+            FIRST.conversation_id, [{"client_message_id": "msg_1", "content": "x"}]
+        )
+        await room.environment.wait_for(lambda _: first.busy)
+        with pytest.raises(NoRoomError, match="as many conversations as may be"):
+            listeners.open(SECOND)
+
+
+async def test_a_device_that_restarts_in_silence_is_noticed_while_something_is_asked(room: Room) -> None:
+    room.environment.script = lambda turn: [UseTool("Bash", {"command": "make"})]
+    async with room.listening(HOME, ask_again_every=0.05):
+        await room.opened(HOME)
+        room.environment.device.take_messages(
+            HOME.conversation_id, [{"client_message_id": "msg_1", "content": "x"}]
+        )
+        async with asyncio.timeout(10), room.told:
+            await room.told.wait_for(lambda: room.pending(HOME)[-1:] not in ([], [()]))
+            await room.environment.restart(rotate=False)
+            await room.told.wait_for(lambda: room.pending(HOME)[-1:] == [()])

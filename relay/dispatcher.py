@@ -32,13 +32,16 @@ class Doors:
     """Who takes which delivery out."""
 
     to_environment: Send
+    to_decide: Send
     to_sockets: Send
     to_slack: Send
 
     def of(self, kind: Kind) -> Send:
-        if kind is Kind.ANSWER:
-            return self.to_sockets
-        return self.to_environment if kind in (Kind.MESSAGE, Kind.DECISION) else self.to_slack
+        return {
+            Kind.MESSAGE: self.to_environment,
+            Kind.DECISION: self.to_decide,
+            Kind.ANSWER: self.to_sockets,
+        }.get(kind, self.to_slack)
 
 
 class Dispatcher:

@@ -23,6 +23,7 @@ from relay.dispatcher import Dispatcher, Doors
 from relay.domain.deliveries import Delivery
 from relay.domain.ids import new_id
 from relay.environment.arrivals import Desk
+from relay.environment.decisions import Decisions
 from relay.environment.directory import Directory
 from relay.environment.listener import Listener
 from relay.environment.listeners import Listeners, NoRoomError
@@ -62,6 +63,9 @@ class Parts:
         self._store = store
         self._log = log
         self.port = 0
+        self._rest_only = frozenset(
+            name for name, one in config.environments.items() if one.approvals_via == "rest"
+        )
         directory = Directory(http.lookups, log.warning)
         tell = self._tell = Tell(client, http.lookups, log)
         environment_sender = EnvironmentSender(
@@ -71,7 +75,11 @@ class Parts:
         routed = (place for route in config.routes for place in route.places)
         self.places = Places(client, routed, tell.soon, log)
         slack_sender = SlackSender(client, store, tell, self.places)
-        doors = Doors(environment_sender.send, self._listeners.answer, slack_sender.send)
+        ways = {name: one.approvals_via for name, one in config.environments.items()}
+        self._decisions = Decisions(environment_sender.send, self._listeners.answer, ways, self._remember)
+        doors = Doors(
+            environment_sender.send, self._decisions.send, self._decisions.answer, slack_sender.send
+        )
         self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
         door = SlackDoor(
             config=config,
@@ -98,7 +106,7 @@ class Parts:
         audiences = {
             runtime: Audience(workspace.team_id, where, self._store.key) for runtime, where in places.items()
         }
-        desk = Desk(self._store, audiences, REPLY_LIMIT, utc_now)
+        desk = Desk(self._store, audiences, REPLY_LIMIT, utc_now, self._rest_only)
         return Listeners(
             places,
             lambda runtime: Listener(
@@ -118,8 +126,13 @@ class Parts:
             self._log,
         )
 
-    async def _open_alive(self) -> None:
-        """Listen again where something went on when the last run ended."""
+    async def _remember(self, environment: str) -> None:
+        self._log.info("approvals.via_socket", environment=environment)
+        await self._store.transact(lambda tx: tx.remember_socket_way(environment))
+
+    async def _take_up(self) -> None:
+        """Go on where the last run ended: what was learned, and where something went on."""
+        self._decisions.learn(await self._store.transact(lambda tx: tx.socket_ways()))
         since = utc_now() - ANSWERED_WITHIN
         for runtime in await self._store.transact(lambda tx: tx.runtimes_alive(since)):
             if runtime.environment in self._config.environments:
@@ -144,7 +157,7 @@ class Parts:
         stack.push_async_callback(lambda: self._tell.finish(self._stopping.left(1.0)))
         stack.push_async_callback(lambda: self._dispatcher.finish(self._stopping.left(5.0)))
         stack.push_async_callback(lambda: cancel(self._running, self._stopping.left(2.0)))
-        await self._open_alive()
+        await self._take_up()
         for run in (self._dispatcher.run, self._tick, self._listeners.run):
             self._running.append(asyncio.create_task(run()))
         await self._control.open()
@@ -195,4 +208,4 @@ class Parts:
         while True:
             await asyncio.sleep(_TICK)
             with contextlib.suppress(StoreError):
-                await self._store.transact(partial(pass_time, now=utc_now()))
+                await self._store.transact(partial(pass_time, now=utc_now(), rest_only=self._rest_only))

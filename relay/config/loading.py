@@ -1,7 +1,8 @@
 """Makes the Config out of the process environment and relay.toml, or says everything that is wrong."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -9,6 +10,7 @@ from relay.config.relay_toml import Tables, no_setting, read_tables
 from relay.config.tables import (
     DEFAULT_CONVERSATION,
     DEFAULT_ENVIRONMENT,
+    ONE_ADDRESS,
     EnvironmentTable,
     RouteTable,
     SecretSource,
@@ -16,7 +18,17 @@ from relay.config.tables import (
 )
 from relay.config.unused import unused
 from relay.config.values import Config, ConfigError, Environment, Route, SlackConfig
-from relay.config.variables import CHANNEL, USER, Reading, is_port, is_sqlite, is_url, starts
+from relay.config.variables import (
+    CHANNEL,
+    USER,
+    Reading,
+    is_letta_url,
+    is_port,
+    is_socket_url,
+    is_sqlite,
+    is_url,
+    starts,
+)
 from relay.domain.runtime import Runtime
 
 _PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "CONFIG", "HOST", "PORT", "STORE_URL")
@@ -113,14 +125,18 @@ def _slack(reading: Reading, table: SlackTable) -> SlackConfig:
 
 def _environments(reading: Reading, file: Tables) -> Iterator[tuple[str, Environment]]:
     base_url = reading.checked(
-        "LETTA_BASE_URL", is_url, "an http:// or https:// URL without a path", "https://api.letta.com"
+        "LETTA_BASE_URL",
+        is_letta_url,
+        "an http:// or https:// URL without a path, or an App Server's ws:// or wss://",
+        "https://api.letta.com",
     ).rstrip("/")
-    own_keys = bool(file.environments) and all(table.api_key for table in file.environments.values())
     key = reading.checked(
         "LETTA_API_KEY",
         lambda value: value.isascii(),
         "it has characters no key has",
-        needed="" if own_keys or not file.whole else "the key of the Letta account that owns the environment",
+        needed="the key of the Letta account that owns the environment"
+        if file.whole and _needs_key(file, base_url)
+        else "",
     )
     for name, table in file.environments.items():
         yield name, _environment(reading, f"{file.name}: environments.{name}", name, table, base_url, key)
@@ -128,16 +144,44 @@ def _environments(reading: Reading, file: Tables) -> Iterator[tuple[str, Environ
         yield from _default_environment(reading, file, base_url, key)
 
 
+def _needs_key(file: Tables, base_url: str) -> bool:
+    """Return whether an environment has no key of its own; an App Server may do without any."""
+    tables = file.environments.values()
+    keyless = [
+        table for table in tables if not table.api_key and not is_socket_url(table.base_url or base_url)
+    ]
+    return bool(keyless) if tables else not is_socket_url(base_url)
+
+
 def _environment(
     reading: Reading, where: str, name: str, table: EnvironmentTable, base_url: str, key: str
 ) -> Environment:
-    own = _secret(reading, f"{where}.api_key", table.api_key) if table.api_key else key
+    # The account's key is nothing to show to a server of one's own.
+    shared = "" if is_socket_url(table.base_url or "") and not is_socket_url(base_url) else key
+    own = _secret(reading, f"{where}.api_key", table.api_key) if table.api_key else shared
     url = (table.base_url or base_url).rstrip("/")
-    if table.base_url is not None and not is_url(url):
-        reading.problems.append(f"{where}.base_url is malformed: an http:// or https:// URL")
+    if table.base_url is not None and not is_letta_url(url):
+        reading.problems.append(
+            f"{where}.base_url is malformed: an http:// or https:// URL, or an App Server's ws:// or wss://"
+        )
+    reading.problems += (f"{where}: {problem}" for problem in _address_problems(table, url))
     return Environment(
-        name, table.agent_id, url, SecretStr(own), table.device_id, table.connection_id, table.name
+        name,
+        table.agent_id,
+        url,
+        SecretStr(own),
+        table.device_id,
+        table.connection_id,
+        table.name,
+        "socket" if is_socket_url(url) else table.approvals_via,
     )
+
+
+def _address_problems(table: EnvironmentTable, url: str) -> Iterator[str]:
+    if not is_socket_url(url) and not table.addresses:
+        yield ONE_ADDRESS
+    if is_socket_url(url) and table.approvals_via == "rest":
+        yield 'approvals_via cannot be "rest": an App Server has its socket alone'
 
 
 def _default_environment(
@@ -148,7 +192,7 @@ def _default_environment(
     problems = []
     if not agent_id:
         problems.append("LETTA_AGENT_ID is missing: the agent that people talk to")
-    if not device_id and not connection_id:
+    if not device_id and not connection_id and not is_socket_url(base_url):
         problems.append("LETTA_DEVICE_ID is missing: the device the agent works on (or LETTA_CONNECTION_ID)")
     if device_id and connection_id:
         problems.append("LETTA_DEVICE_ID and LETTA_CONNECTION_ID are both set: keep the device, which stays")
@@ -160,7 +204,13 @@ def _default_environment(
     yield (
         DEFAULT_ENVIRONMENT,
         Environment(
-            DEFAULT_ENVIRONMENT, agent_id, base_url, SecretStr(key), device_id or None, connection_id or None
+            DEFAULT_ENVIRONMENT,
+            agent_id,
+            base_url,
+            SecretStr(key),
+            device_id or None,
+            connection_id or None,
+            approvals_via="socket" if is_socket_url(base_url) else "auto",
         ),
     )
 
@@ -192,22 +242,35 @@ def _routes(
     asked_in: dict[Runtime, tuple[str, ...]] = {}
     for number, table in _route_tables(reading, file, environments).items():
         where = f"{file.name}: route {number}"
-        reading.problems += (f"{where}: {problem}" for problem in _route_problems(table))
+        reading.problems += (f"{where}: {problem}" for problem in _route_problems(table, approvers))
         environment = environments.get(table.environment)
         if environment is None:
             if file.whole:
                 known = ", ".join(environments) or "none"
                 reading.problems.append(f"{where}: no environment {table.environment!r} (known: {known})")
             continue
-        runtime = Runtime(environment.name, environment.agent_id, table.conversation)
+        per = _per(table.conversation)
+        runtime = Runtime(environment.name, environment.agent_id, "" if per else table.conversation)
         places = tuple(table.approvals or [channel])
-        if asked_in.setdefault(runtime, places) != places:
+        if not per and asked_in.setdefault(runtime, places) != places:
             hint = "give both the same approvals, or each its own conversation"
             reading.problems.append(
                 f"{where}: another route posts cards of its conversation elsewhere: {hint}"
             )
-        # The approvers' own DMs come last: better a private question than an agent that is stuck.
-        yield Route(table.channel, runtime, (*places, *approvers))
+        yield Route(table.channel, runtime, _with_approvers(places, approvers), per)
+
+
+def _per(conversation: str) -> Literal["", "thread", "channel"]:
+    return "thread" if conversation == "thread" else "channel" if conversation == "channel" else ""
+
+
+def _with_approvers(places: Iterable[str], approvers: list[str]) -> tuple[str, ...]:
+    """Return the places in turn, with the approvers for "dm".
+
+    Their own DMs come last in any case: better a private question than an agent that is stuck.
+    """
+    named = [one for place in places for one in (approvers if place == "dm" else [place])]
+    return tuple(dict.fromkeys((*named, *approvers)))
 
 
 def _route_tables(
@@ -227,14 +290,14 @@ def _route_tables(
     return {1: RouteTable(environment=only, conversation=conversation)}
 
 
-def _route_problems(table: RouteTable) -> Iterator[str]:
+def _route_problems(table: RouteTable, approvers: list[str]) -> Iterator[str]:
     if table.channel not in ("*", "dm") and not CHANNEL.fullmatch(table.channel):
         yield 'channel must be a channel id, "dm" or "*"'
-    if table.conversation in ("thread", "channel"):
-        yield 'conversation must be "default" or a conversation id'
     for place in table.approvals:
-        if not CHANNEL.fullmatch(place) and not USER.fullmatch(place):
-            yield f"approvals takes channel and user ids, not {place!r}"
+        if place == "dm" and not approvers:
+            yield 'approvals has "dm", and RELAY_APPROVERS names nobody'
+        elif place not in ("thread", "dm") and not CHANNEL.fullmatch(place) and not USER.fullmatch(place):
+            yield f'approvals takes channel ids, user ids, "thread" and "dm", not {place!r}'
 
 
 def _port(reading: Reading) -> int:

@@ -1,11 +1,12 @@
 """The tables of relay.toml; the description of each setting says what to write there."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 DEFAULT_ENVIRONMENT = "default"
 DEFAULT_CONVERSATION = "default"
+ONE_ADDRESS = "say where the agent works by one of device_id, connection_id and name"
 
 
 class Strict(BaseModel):
@@ -51,14 +52,22 @@ class EnvironmentTable(Strict):
     base_url: str | None = Field(
         default=None, description='say a URL in quotes, as in "https://api.letta.com"'
     )
+    approvals_via: Literal["auto", "rest", "socket"] = Field(
+        default="auto", description='say "auto", "rest" or "socket"'
+    )
     api_key: SecretSource | None = Field(
         default=None, description='never the value itself; say { env = "NAME" } or { file = "PATH" }'
     )
 
+    @property
+    def addresses(self) -> int:
+        """How many of the ways to say where the agent works are used."""
+        return sum(value is not None for value in (self.device_id, self.connection_id, self.name))
+
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        if sum(value is not None for value in (self.device_id, self.connection_id, self.name)) != 1:
-            raise ValueError("say where the agent works by one of device_id, connection_id and name")
+        if self.addresses > 1:
+            raise ValueError(ONE_ADDRESS)
         return self
 
 
@@ -70,8 +79,11 @@ class RouteTable(Strict):
         default=DEFAULT_ENVIRONMENT, description="say the name of an environment, in quotes"
     )
     conversation: str = Field(
-        default=DEFAULT_CONVERSATION, min_length=1, description='say "default" or a conversation id'
+        default=DEFAULT_CONVERSATION,
+        min_length=1,
+        description='say "thread", "channel", "default" or a conversation id',
     )
     approvals: list[str] = Field(
-        default=[], description='say a list of channel and user ids, as in ["C0123ABCD"]'
+        default=[],
+        description='say a list of channel ids, user ids, "thread" and "dm", as in ["C0123ABCD", "dm"]',
     )

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from pydantic import SecretStr
 
+from relay.config.variables import is_socket_url
 from relay.domain.policy import Rights
 from relay.domain.runtime import Runtime
 
@@ -34,7 +36,10 @@ class SlackConfig:
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment by the name the configuration gives it; one of the three addresses is set."""
+    """An environment by the name the configuration gives it; one of the three addresses is set.
+
+    An App Server (`base_url` is ws:// or wss://) has none of them, and perhaps no key.
+    """
 
     name: str
     agent_id: str
@@ -43,15 +48,31 @@ class Environment:
     device_id: str | None = None
     connection_id: str | None = None
     device_name: str | None = None
+    approvals_via: str = "auto"  # "auto", "rest" or "socket"
+
+    @property
+    def is_app_server(self) -> bool:
+        """Whether it is a self-hosted server that is spoken to over one socket."""
+        return is_socket_url(self.base_url)
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where a channel's messages go, and where the cards of that conversation are posted, in turn."""
+    """Where a channel's messages go, and where the cards of that conversation are posted, in turn.
+
+    `per` "thread" or "channel": each has a conversation of its own, and `runtime` names none. A place
+    "thread" is the thread of the message that asks.
+    """
 
     channel: str
     runtime: Runtime
     places: tuple[str, ...]
+    per: Literal["", "thread", "channel"] = ""
+
+    @property
+    def conversation(self) -> str:
+        """Which conversation, in words."""
+        return f"one for each {self.per}" if self.per else self.runtime.conversation_id
 
 
 @dataclass(frozen=True)

@@ -74,11 +74,21 @@ def is_sqlite(value: str) -> bool:
     return value.startswith("sqlite:///") and len(value) > len("sqlite:///") and ":memory:" not in value
 
 
-def is_url(value: str) -> bool:
+def is_letta_url(value: str) -> bool:
+    """Return whether `value` is where Letta can be reached: its API, or an App Server's socket."""
+    return is_url(value, ("http", "https", "ws", "wss"))
+
+
+def is_socket_url(value: str) -> bool:
+    """Return whether a good address is that of a socket."""
+    return value.startswith(("ws://", "wss://"))
+
+
+def is_url(value: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
     """Return whether `value` is a web address without query and fragment."""
     try:
         parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port beyond 65535, among others
         return False
     return good and not (parts.query or parts.fragment)

@@ -84,10 +84,14 @@ class Retry:
 
 @dataclass(frozen=True)
 class Refused:
-    """Never: the destination will not take this, whenever it is asked; `said` as in Retry."""
+    """Never: the destination will not take this, whenever it is asked; `said` as in Retry.
+
+    `over` says that nobody waits for it there any more.
+    """
 
     reason: str
     said: str = ""
+    over: bool = False
 
     @property
     def words(self) -> str:

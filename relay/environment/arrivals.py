@@ -1,6 +1,6 @@
 """Hands what the environment's frames brought to the use cases, one transaction a frame."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +35,7 @@ class Desk:
     audiences: Mapping[Runtime, Audience]
     part_limit: int
     clock: Callable[[], datetime]
+    rest_only: Collection[str] = ()
 
     async def take(self, runtime: Runtime, arrivals: Arrivals) -> None:
         """Store what one frame brought. Raises StoreError when nothing of it was kept."""
@@ -66,7 +67,7 @@ class Desk:
                 sighting = Sighting(epoch, item.event_seq)
                 record_evidence(tx, runtime, item.tool_call_id, item.evidence, sighting, now)
             case AnswersRefused():
-                answer_refused(tx, runtime, now)
+                answer_refused(tx, runtime, now, self.rest_only)
             case EndTold():
                 post_ending(tx, item.message_ids, item.key, item.ending, now=now)
             case AnswerNotTaken():

@@ -262,4 +262,6 @@ class Listener:
             return Retry("the device answered something else over its socket", uncertain=True)
         if said.accepted:
             return Delivered({"via": "socket"})
-        return Refused("the device did not take the answer", said=said.error or "")
+        return Refused(
+            "the device did not take the answer", said=said.error or "", over=frames.is_not_pending(said)
+        )

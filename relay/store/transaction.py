@@ -5,12 +5,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from relay.domain.runtime import Runtime
 from relay.store import runtimes, tables
 from relay.store.approvals import Approvals
+from relay.store.conversations import Conversations
 from relay.store.deliveries import Deliveries
 from relay.store.messages import Messages
 from relay.store.statement import Statement
@@ -20,6 +21,7 @@ _FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before")
 _AUDIT = Statement(insert(tables.audit), columns=["team_id", "at", "action", "actor", "subject_id", "facts"])
 _TOUCHED = upsert(tables.settings)
 _TOUCH = _TOUCHED.on_conflict_do_update(index_elements=["name"], set_={"value": _TOUCHED.excluded.value})
+_SOCKET_WAY = "approvals_via/"
 
 
 class Transaction:
@@ -35,6 +37,10 @@ class Transaction:
     @cached_property
     def messages(self) -> Messages:
         return Messages(self._connection)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        return Conversations(self._connection)
 
     @cached_property
     def approvals(self) -> Approvals:
@@ -56,6 +62,15 @@ class Transaction:
     def runtimes_alive(self, since: datetime) -> list[Runtime]:
         """Return the conversations in which something is asked, or was said after `since` and goes on."""
         return runtimes.alive(self._connection, since)
+
+    def remember_socket_way(self, environment: str) -> None:
+        """Remember that decisions take effect over the sockets of an environment, and not otherwise."""
+        self._connection.execute(_TOUCH, {"name": f"{_SOCKET_WAY}{environment}", "value": "socket"})
+
+    def socket_ways(self) -> list[str]:
+        """Return the environments of which that is remembered."""
+        names = select(tables.settings.c.name).where(tables.settings.c.name.startswith(_SOCKET_WAY))
+        return [row.name.removeprefix(_SOCKET_WAY) for row in self._connection.execute(names)]
 
     def touch(self, now: datetime) -> None:
         """Write something small: raises what any write would raise."""

@@ -4,6 +4,7 @@ Some routers pass an approval on to the device in a form that the device refuses
 all went well; only the request that stays pending, or the device's complaint, tells.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from relay.domain.approvals import Approval, State
@@ -11,18 +12,25 @@ from relay.domain.deliveries import Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.runtime import Runtime
 from relay.store.transaction import Transaction
+from relay.use_cases.cards import refresh_cards
 from relay.use_cases.send_decision import answer_by_socket
 
 # Longer than a device takes to start a tool after a decision that it took.
 _PATIENCE = timedelta(seconds=3)
+_ONLY_POSTED = "its device refuses decisions that are posted; relay is set to give them in no other way"
 _LIVE = (DeliveryState.PENDING, DeliveryState.SENDING)
 
 
-def answer_refused(tx: Transaction, runtime: Runtime, now: datetime) -> None:
+def answer_refused(tx: Transaction, runtime: Runtime, now: datetime, rest_only: Collection[str] = ()) -> None:
     """Answer every sent decision of a runtime over the socket: the device said that it dropped one."""
     for approval in tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id):
-        if approval.state is State.DECIDED and approval.sent:
+        if approval.state is not State.DECIDED or not approval.sent:
+            continue
+        if runtime.environment not in rest_only:
             _answer(tx, approval, now)
+        elif approval.note != _ONLY_POSTED:
+            tx.approvals.change(approval.id, {"note": _ONLY_POSTED})
+            refresh_cards(tx, approval.id, now)
 
 
 def answer_not_taken(tx: Transaction, runtime: Runtime, now: datetime) -> None:
@@ -44,10 +52,11 @@ def _was_sent_once(tx: Transaction, approval: Approval) -> bool:
     return sum(one.attempts for one in sent) == 1 and not any(one.uncertain for one in sent)
 
 
-def answer_silence(tx: Transaction, now: datetime) -> None:
-    """Answer over the socket what was passed on a while ago and is still asked."""
+def answer_silence(tx: Transaction, now: datetime, rest_only: Collection[str] = ()) -> None:
+    """Answer over the socket what was passed on a while ago and is still asked, but for `rest_only`."""
     for approval in tx.approvals.without_effect(now - _PATIENCE):
-        _answer(tx, approval, now)
+        if approval.asked.environment not in rest_only:
+            _answer(tx, approval, now)
 
 
 def _answer(tx: Transaction, approval: Approval, now: datetime) -> None:

@@ -88,13 +88,16 @@ def _mark_gone(tx: Transaction, approval: Approval, sighting: Sighting, now: dat
     tx.approvals.change(approval.id, {"gone_at": now})
 
 
-def pass_time(tx: Transaction, now: datetime) -> None:
-    """Do what is due by time alone: end waits for evidence, forget keys and secrets of the past."""
+def pass_time(tx: Transaction, now: datetime, rest_only: Collection[str] = ()) -> None:
+    """Do what is due by time alone: end waits for evidence, forget keys and secrets of the past.
+
+    `rest_only` are the environments whose decisions are posted and never given over the sockets.
+    """
     for approval in tx.approvals.gone_before(now - GRACE):
         if _has_open_sibling(tx, approval):
             continue
         _move(tx, approval, approvals.after_silence(approval, now), now)
-    answer_silence(tx, now)
+    answer_silence(tx, now, rest_only)
     tx.forget_seen(now - timedelta(days=1))
     tx.messages.forget_response_urls(now - timedelta(minutes=30))
 

@@ -85,6 +85,13 @@ def _after_decision(
     approval = tx.approvals.get(delivery.subject_id)
     if approval is None or approval.state not in (State.DECIDED, State.FAILED):
         return
+    if isinstance(outcome, Delivered) and outcome.receipt.get("via") == "socket":
+        _proven(tx, approval, now)
+        return
+    if isinstance(outcome, Refused) and outcome.over:
+        # What became of it, the frames still under way may tell.
+        tx.approvals.change(approval.id, {"sent": _may_have_arrived(delivery, outcome), "gone_at": now})
+        return
     state = State.FAILED if settled.state is DeliveryState.FAILED else State.DECIDED
     note = _decision_note(approval, delivery, settled, outcome, now)
     if not isinstance(outcome, Delivered) and not _may_have_arrived(delivery, outcome):
@@ -117,13 +124,20 @@ def _after_answer(
     if approval is None or approval.state is not State.DECIDED:
         return
     if isinstance(outcome, Delivered):
-        # The device's own word that it took this answer is evidence of our decision.
-        tx.approvals.change(approval.id, {"state": State.DELIVERED, "note": ""})
-        refresh_cards(tx, approval.id, now)
-        tx.record(approval.team_id, now, "approval.delivered", subject=approval.id, facts={"via": "socket"})
+        _proven(tx, approval, now)
     elif settled.state is DeliveryState.FAILED and approval.gone_at is None:
         # No longer asked: what became of it, the frames still under way may tell.
         tx.approvals.change(approval.id, {"gone_at": now})
+
+
+def _proven(tx: Transaction, approval: Approval, now: datetime) -> None:
+    """Take the device's own word that it took this answer as evidence of our decision."""
+    tx.approvals.change(approval.id, {"state": State.DELIVERED, "note": ""})
+    for kind in (Kind.DECISION, Kind.ANSWER):
+        for delivery in tx.deliveries.of_subject(approval.id, kind):
+            tx.deliveries.finish(delivery.id, DeliveryState.DELIVERED, now)
+    refresh_cards(tx, approval.id, now)
+    tx.record(approval.team_id, now, "approval.delivered", subject=approval.id, facts={"via": "socket"})
 
 
 def _after_root(

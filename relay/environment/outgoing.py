@@ -1,4 +1,4 @@
-"""What relay says on the status sockets, with no carrier."""
+"""What relay says on an environment's sockets, with no carrier."""
 
 from typing import Any
 
@@ -22,6 +22,18 @@ def approval_response(
         "request_id": request_id,
         "runtime": {"agent_id": agent_id, "conversation_id": conversation_id},
         "payload": {"kind": "approval_response", "request_id": f"perm-{tool_call_id}", "decision": decision},
+    }
+
+
+def create_message(
+    request_id: str, agent_id: str, conversation_id: str, message: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the frame that hands over a person's message, where there is no endpoint to post it to."""
+    return {
+        "type": "input",
+        "request_id": request_id,
+        "runtime": {"agent_id": agent_id, "conversation_id": conversation_id},
+        "payload": {"kind": "create_message", "messages": [message]},
     }
 
 
@@ -57,7 +69,7 @@ def messages_list(request_id: str, agent_id: str, conversation_id: str, before: 
         "agent_id": agent_id,
         "conversation_id": conversation_id,
     }
-    return {**frame, "before": before} if before else frame
+    return {**frame, "query": {"before": before}} if before else frame
 
 
 def abort(request_id: str, agent_id: str, conversation_id: str) -> dict[str, Any]:

@@ -84,3 +84,21 @@ async def test_words_before_a_question_are_posted_once_though_the_sockets_drop_m
     await here.thread_says("Done.")
     await here.card_says("Delivered.")
     assert [said(here, words) for words in ("I look first.", "Done.")] == [1, 1]
+
+
+async def test_answers_are_read_page_by_page_back_to_the_message(here: World) -> None:
+    gate = asyncio.Event()
+    here.environment.script = lambda turn: [
+        Wait(gate),
+        *(Say(f"answer {number:02}.") for number in range(60)),
+    ]
+    await here.slack.slash(ADA, OPS, "count")
+    await here.environment.wait_for(lambda environment: environment.busy())
+    await here.stop_relay()
+    gate.set()
+    await here.environment.wait_for(lambda environment: not environment.busy())
+    await here.start_relay()
+    await here.thread_says("answer 59.")
+    assert [said(here, f"answer {number:02}.") for number in range(60)] == [1] * 60
+    pages = [one for one in here.environment.commands if one["type"] == "conversation_messages_list"]
+    assert [one.get("query") for one in pages] == [None, {"before": pages[1]["query"]["before"]}]

@@ -13,6 +13,7 @@ from relay.sandbox.environment.script import Agent, Json, UserMessage
 from relay.sandbox.environment.wire import Sink, Wire
 
 DEFAULT_CONVERSATION = "default"
+_PAGE = 50  # of what was said, as the real program gives it
 
 
 class Device:
@@ -233,14 +234,18 @@ def _remove_held(conversation: Conversation, frame: Json, reply: Reply) -> None:
     conversation.remove_held(str(frame.get("item_id")), reply)
 
 
-def _list_messages(conversation: Conversation, _: Json, reply: Reply) -> None:
+def _list_messages(conversation: Conversation, frame: Json, reply: Reply) -> None:
+    query = frame.get("query") or {}
     newest_first = list(reversed(conversation.runtime.memory.history))
+    ids = [one["id"] for one in newest_first]
+    start = ids.index(query["before"]) + 1 if query.get("before") in ids else 0
+    page = newest_first[start : start + query.get("limit", _PAGE)]
     reply(
         {
             "type": "conversation_messages_list_response",
             "success": True,
-            "messages": newest_first,
-            "next_before": newest_first[-1]["id"] if newest_first else None,
-            "has_more": False,
+            "messages": page,
+            "next_before": page[-1]["id"] if page else None,
+            "has_more": start + len(page) < len(newest_first),
         }
     )

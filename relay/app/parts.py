@@ -11,35 +11,45 @@ from aiohttp import web
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from relay.app.audiences import Audiences
 from relay.app.clock import utc_now
 from relay.app.errors import PartEndedError, StartError
 from relay.app.http_clients import HttpClients
 from relay.app.log import silent_logger
+from relay.app.preparing import Preparing
 from relay.app.readiness import Readiness
 from relay.app.stopping import Stopping, cancel, within
 from relay.config import Config
 from relay.control import ControlSocket, socket_path
 from relay.dispatcher import Dispatcher, Doors
 from relay.domain.deliveries import Delivery
+from relay.domain.environments import Report
 from relay.domain.ids import new_id
+from relay.domain.runtime import Runtime
+from relay.environment.app_server import AppServerListener, warn_of
 from relay.environment.arrivals import Desk
 from relay.environment.decisions import Decisions
 from relay.environment.directory import Directory
 from relay.environment.listener import Listener
 from relay.environment.listeners import Listeners, NoRoomError
+from relay.environment.live import Views
+from relay.environment.overview import Overview, written
 from relay.environment.sender import EnvironmentSender
 from relay.slack.bolt import bolt_app
 from relay.slack.cards import REPLY_LIMIT
 from relay.slack.door import SlackDoor, Workspace
+from relay.slack.live import Live
+from relay.slack.live_calls import LiveCalls
 from relay.slack.people import People
 from relay.slack.places import Places
 from relay.slack.sender import SlackSender
 from relay.slack.sentences import Away
 from relay.slack.socket_mode import SocketMode
+from relay.slack.stops import Stops
 from relay.slack.tell import Tell
 from relay.store import Store, StoreError
 from relay.use_cases.follow_environment import pass_time, still_to_send
-from relay.use_cases.open_approval import Audience
+from relay.use_cases.open_approval import IN_THREAD
 from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.web import SlackRoute, web_app
 
@@ -68,63 +78,76 @@ class Parts:
         )
         directory = Directory(http.lookups, log.warning)
         tell = self._tell = Tell(client, http.lookups, log)
-        environment_sender = EnvironmentSender(
-            http.environments, directory, config.environments, utc_now, self._still_to_send
-        )
+        self._live = Live(LiveCalls(client, log), store, utc_now, log)
         self._listeners = self._make_listeners(directory, http, workspace)
-        routed = (place for route in config.routes for place in route.places)
+        self._overview = Overview(config.environments, directory, self._listeners, store)
+        environment_sender = EnvironmentSender(
+            http.environments,
+            directory,
+            config.environments,
+            utc_now,
+            self._still_to_send,
+            self._listeners.submit,
+            Preparing(config, store, http).prepared,
+        )
+        routed = (place for route in config.routes for place in route.places if place != IN_THREAD)
         self.places = Places(client, routed, tell.soon, log)
-        slack_sender = SlackSender(client, store, tell, self.places)
+        slack_sender = SlackSender(client, store, tell, self.places, self._live)
         ways = {name: one.approvals_via for name, one in config.environments.items()}
         self._decisions = Decisions(environment_sender.send, self._listeners.answer, ways, self._remember)
         doors = Doors(
             environment_sender.send, self._decisions.send, self._decisions.answer, slack_sender.send
         )
         self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
-        door = SlackDoor(
-            config=config,
-            workspace=workspace,
-            rights=config.rights(workspace.team_id),
-            store=store,
-            people=People(client, workspace.team_id),
-            client=client,
-            clock=utc_now,
-            away_since=self._away,
-            log=log,
-        )
-        self._bolt = bolt_app(door, tell)
+        door = self._make_door(client, workspace)
+        stops = Stops(door, tell, self._listeners.stop_turn, self._live.message_ids)
+        self._bolt = bolt_app(door, tell, stops)
         token = config.slack.app_token
         self.socket_mode = (
             SocketMode(self._bolt, token.get_secret_value(), client, silent_logger(), log) if token else None
         )
         self._running: list[asyncio.Task[None]] = []
         self._stopping = Stopping()
-        self._control = ControlSocket(store, socket_path(config.store_url), log)
+        self._control = ControlSocket(store, self._reports, socket_path(config.store_url), log)
+
+    def _make_door(self, client: AsyncWebClient, workspace: Workspace) -> SlackDoor:
+        return SlackDoor(
+            config=self._config,
+            workspace=workspace,
+            rights=self._config.rights(workspace.team_id),
+            store=self._store,
+            people=People(client, workspace.team_id),
+            client=client,
+            clock=utc_now,
+            away_since=self._away,
+            report=self._report,
+            log=self._log,
+        )
 
     def _make_listeners(self, directory: Directory, http: HttpClients, workspace: Workspace) -> Listeners:
-        places = {route.runtime: route.places for route in reversed(self._config.routes)}
-        audiences = {
-            runtime: Audience(workspace.team_id, where, self._store.key) for runtime, where in places.items()
-        }
-        desk = Desk(self._store, audiences, REPLY_LIMIT, utc_now, self._rest_only)
-        return Listeners(
-            places,
-            lambda runtime: Listener(
-                self._config.environments[runtime.environment],
+        audiences = Audiences(self._config, workspace.team_id, self._store.key)
+        views = Views(self._live.show)
+        desk = Desk(self._store, audiences.of, REPLY_LIMIT, utc_now, self._rest_only)
+
+        def made(runtime: Runtime) -> Listener:
+            environment = self._config.environments[runtime.environment]
+            kind = AppServerListener if environment.is_app_server else Listener
+            return kind(
+                environment,
                 runtime,
                 directory,
                 http.environments,
                 on_arrivals=desk.take,
                 on_presence=desk.take_presence,
                 on_behind=desk.awaited,
-                on_frame=lambda *_: None,
+                on_frame=views.take,
                 clock=utc_now,
                 chance=random.random,
                 new_id=lambda: new_id("req", utc_now()),
                 log=self._log,
-            ),
-            self._log,
-        )
+            )
+
+        return Listeners(audiences.fixed, made, self._log)
 
     async def _remember(self, environment: str) -> None:
         self._log.info("approvals.via_socket", environment=environment)
@@ -145,6 +168,13 @@ class Parts:
             return True
         return await self._store.transact(lambda tx: still_to_send(tx, delivery, utc_now()))
 
+    async def _reports(self) -> dict[str, Any]:
+        return {"environments": [written(one) for one in await self._overview.all(within=10.0)]}
+
+    async def _report(self, environment: str) -> Report:
+        # Slack waits three seconds for the answer to a command.
+        return await self._overview.of(environment, within=1.5)
+
     def _away(self, environment: str) -> Away | None:
         presence = self._listeners.away(environment)
         if presence is None or presence.since is None:
@@ -154,11 +184,13 @@ class Parts:
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Start what takes out before what takes in; the stack stops them the other way round."""
         self._store.on_due = self._dispatcher.wake
+        warn_of(self._config.environments.values(), self._log)
         stack.push_async_callback(lambda: self._tell.finish(self._stopping.left(1.0)))
+        stack.push_async_callback(lambda: within(self._live.finish, self._stopping.left(1.0)))
         stack.push_async_callback(lambda: self._dispatcher.finish(self._stopping.left(5.0)))
         stack.push_async_callback(lambda: cancel(self._running, self._stopping.left(2.0)))
         await self._take_up()
-        for run in (self._dispatcher.run, self._tick, self._listeners.run):
+        for run in (self._dispatcher.run, self._tick, self._listeners.run, self._live.run):
             self._running.append(asyncio.create_task(run()))
         await self._control.open()
         stack.push_async_callback(self._control.close)

@@ -17,6 +17,7 @@ def unused(
     if reading.is_set("SLACK_APP_TOKEN") and reading.is_set("SLACK_SIGNING_SECRET"):
         yield "SLACK_SIGNING_SECRET: with SLACK_APP_TOKEN it is Socket Mode, where nothing is signed"
     yield from _default_environment(reading, file)
+    yield from _of_app_servers(reading, file, environments)
     if file.environments.keys() == environments.keys():
         yield from _shared_by_nobody(reading, file)
     led_to = {route.runtime.environment for route in routes}
@@ -39,6 +40,20 @@ def _default_environment(reading: Reading, file: Tables) -> Iterator[str]:
         yield f"{named}: {file.name} says itself what environments.{DEFAULT_ENVIRONMENT} is"
     elif file.routes and all(table.environment != DEFAULT_ENVIRONMENT for table in file.routes.values()):
         yield f'{named}: no route of {file.name} leads to their environment, "{DEFAULT_ENVIRONMENT}"'
+
+
+def _of_app_servers(reading: Reading, file: Tables, environments: Mapping[str, Environment]) -> Iterator[str]:
+    """Yield what says where an agent works that works where its server is."""
+    for name, environment in environments.items():
+        table = file.environments.get(name)
+        if not environment.is_app_server:
+            continue
+        if table is not None and table.addresses:
+            yield f"environments.{name}: an App Server needs no device_id, connection_id or name"
+        if table is None:
+            named = [one for one in _DEFAULT[1:] if reading.is_set(one)]
+            if named:
+                yield f"{', '.join(named)}: an App Server needs none"
 
 
 def _shared_by_nobody(reading: Reading, file: Tables) -> Iterator[str]:

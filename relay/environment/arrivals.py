@@ -1,6 +1,6 @@
 """Hands what the environment's frames brought to the use cases, one transaction a frame."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,6 @@ from relay.environment.turns import (
     AnswerNotTaken,
     AnswersRefused,
     Arrival,
-    EndTold,
     Missed,
     Pending,
     Proof,
@@ -19,6 +18,7 @@ from relay.environment.turns import (
     ToolAsked,
     TurnEnded,
     TurnFailed,
+    TurnStopped,
 )
 from relay.store import Store, Transaction
 from relay.use_cases.answer_again import answer_not_taken, answer_refused
@@ -29,10 +29,10 @@ from relay.use_cases.post_reply import ANSWERED_WITHIN, post_ending, post_reply,
 
 @dataclass(frozen=True)
 class Desk:
-    """Where arrivals are taken in: the store, and for each runtime whom to ask."""
+    """Where arrivals are taken in: the store, and for each conversation whom to ask."""
 
     store: Store
-    audiences: Mapping[Runtime, Audience]
+    audience: Callable[[Transaction, Runtime], Audience]
     part_limit: int
     clock: Callable[[], datetime]
     rest_only: Collection[str] = ()
@@ -68,8 +68,8 @@ class Desk:
                 record_evidence(tx, runtime, item.tool_call_id, item.evidence, sighting, now)
             case AnswersRefused():
                 answer_refused(tx, runtime, now, self.rest_only)
-            case EndTold():
-                post_ending(tx, item.message_ids, item.key, item.ending, now=now)
+            case TurnStopped():
+                post_ending(tx, item.message_ids, "stopped", now=now)
             case AnswerNotTaken():
                 answer_not_taken(tx, runtime, now)
             case Missed():
@@ -93,7 +93,8 @@ class Desk:
             for answer_id, text in exchange.answers:
                 key = f"reply/{answer_id}"
                 post_reply(tx, exchange.message_ids, key, text, part_limit=self.part_limit, now=now)
-        post_ending(tx, missed.silent, "turn-unheard", "unheard", now=now)
+        post_ending(tx, missed.silent, "wordless" if missed.behind.heard else "unheard", now=now)
+        post_ending(tx, missed.unseen, "unseen", now=now)
         end_turn(tx, missed.over)
 
     def _open(self, tx: Transaction, runtime: Runtime, epoch: str, item: ToolAsked, now: datetime) -> None:
@@ -112,7 +113,7 @@ class Desk:
             tx,
             asked,
             Sighting(epoch, item.event_seq),
-            self.audiences[runtime],
+            self.audience(tx, runtime),
             item.message_ids,
             now,
             answer_again=not item.listed,

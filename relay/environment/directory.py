@@ -12,7 +12,10 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from relay.config import Environment
+from relay.environment.app_server_socket import about_url, authorization, refusal
+from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
 
+NEVER_ASKING = frozenset({"unrestricted", "bypassPermissions"})  # in these modes every tool runs unasked
 _STALE_HEARTBEAT_MS = 120_000
 _REST_PROTOCOL = "v2-input"
 _MOST_PAGES = 50
@@ -33,6 +36,8 @@ class Connection(BaseModel):
     connection_id: str | None = Field(default=None, alias="connectionId")
     device_id: str | None = Field(default=None, alias="deviceId")
     name: str | None = Field(default=None, alias="connectionName")
+    connected_at: float | None = Field(default=None, alias="connectedAt")
+    last_seen_at: float | None = Field(default=None, alias="lastSeenAt")
     last_heartbeat: float | None = Field(default=None, alias="lastHeartbeat")
     mode: str | None = Field(default=None, alias="currentMode")
     metadata: _Metadata | None = None
@@ -41,14 +46,6 @@ class Connection(BaseModel):
         """Whether the device can be reached: it has a connection and a heartbeat under two minutes old."""
         fresh = self.last_heartbeat is None or now_ms - self.last_heartbeat < _STALE_HEARTBEAT_MS
         return self.connection_id is not None and fresh
-
-
-class EnvironmentAwayError(Exception):
-    """The device has no connection now; ask again later."""
-
-
-class LookupRefusedError(Exception):
-    """The API will not tell, whenever it is asked; the message says what to do."""
 
 
 @dataclass
@@ -72,6 +69,8 @@ class Directory:
 
     async def connection_id(self, environment: Environment) -> str:
         """Return the present connection. Raises EnvironmentAwayError, LookupRefusedError."""
+        if environment.is_app_server:
+            return environment.base_url  # there is nobody to ask: where it is, is what is configured
         entry = self._entries.get(environment.name)
         if entry is not None and entry.connection_id is not None:
             return entry.connection_id
@@ -87,10 +86,38 @@ class Directory:
         if entry is not None and entry.connection_id == connection_id:
             entry.connection_id = None
 
+    async def found(self, environment: Environment) -> Connection:
+        """Return what is told of an environment now, online or not.
+
+        Raises EnvironmentAwayError, LookupRefusedError.
+        """
+        if environment.is_app_server:
+            await self._ask_app_server(environment)
+            return Connection(connectionId=environment.base_url)
+        entry = self._entries.get(environment.name)
+        device_id = environment.device_id or (entry.device_id if entry else None)
+        if device_id is not None:
+            return _connection(await self._get(environment, _of_device(device_id)))
+        wanted = {environment.connection_id, environment.device_name} - {None}
+        async for one in self._listed(environment):
+            if wanted & {one.id, one.connection_id, one.name}:
+                return one
+        raise EnvironmentAwayError("the environments API does not list it")
+
+    async def _ask_app_server(self, environment: Environment) -> None:
+        try:
+            answer = await self._client.get(about_url(environment), headers=authorization(environment))
+        except httpx.HTTPError as problem:
+            raise EnvironmentAwayError(
+                f"the App Server cannot be reached ({type(problem).__name__})"
+            ) from problem
+        if answer.status_code != httpx.codes.OK:
+            raise refusal(answer.status_code)
+
     async def _resolve(self, environment: Environment, entry: _Entry) -> str:
         if entry.device_id is None:
             return await self._by_list(environment, entry)
-        found = await self._get(environment, f"/v1/environments/{quote(entry.device_id, safe='')}")
+        found = await self._get(environment, _of_device(entry.device_id))
         return self._usable(environment, entry, _connection(found))
 
     async def _by_list(self, environment: Environment, entry: _Entry) -> str:
@@ -98,7 +125,7 @@ class Directory:
         wanted = {environment.connection_id, environment.device_name} - {None}
         found: dict[str | None, Connection] = {}
         try:
-            async for one in self._online(environment):
+            async for one in self._listed(environment, "&onlineOnly=true"):
                 if wanted & {one.id, one.connection_id, one.name}:
                     found[one.device_id] = one
         except EnvironmentAwayError:
@@ -115,11 +142,13 @@ class Directory:
             return environment.connection_id  # not listed: the endpoint itself will say whether it is there
         raise EnvironmentAwayError(f"no device named {environment.device_name!r} is online")
 
-    async def _online(self, environment: Environment) -> AsyncIterator[Connection]:
-        """Give the connections that are online, page by page, without those of an unknown form."""
-        path, after = "/v1/environments?onlineOnly=true", ""
+    async def _listed(self, environment: Environment, which: str = "") -> AsyncIterator[Connection]:
+        """Give the connections, page by page, without those of an unknown form."""
+        after = ""
         for _ in range(_MOST_PAGES):
-            found = await self._get(environment, f"{path}&after={quote(after, safe='')}" if after else path)
+            query = f"{which}&after={quote(after, safe='')}" if after else which
+            path = "/v1/environments" + (f"?{query[1:]}" if query else "")
+            found = await self._get(environment, path)
             listed = found.get("connections")
             for raw in listed if isinstance(listed, list) else []:
                 with contextlib.suppress(EnvironmentAwayError):
@@ -139,7 +168,7 @@ class Directory:
         if protocol is None and "protocol" not in entry.warned:
             entry.warned.add("protocol")
             self._warn("environment.too_old", environment=environment.name, reason=_PERHAPS_TOO_OLD)
-        if connection.mode in ("unrestricted", "bypassPermissions") and "mode" not in entry.warned:
+        if connection.mode in NEVER_ASKING and "mode" not in entry.warned:
             entry.warned.add("mode")
             self._warn("environment.never_asks", environment=environment.name, mode=connection.mode)
         return connection.connection_id
@@ -163,6 +192,10 @@ class Directory:
         if not isinstance(found, dict):
             raise EnvironmentAwayError("the environments API answered with no JSON object")
         return found
+
+
+def _of_device(device_id: str) -> str:
+    return f"/v1/environments/{quote(device_id, safe='')}"
 
 
 def _connection(raw: Any) -> Connection:

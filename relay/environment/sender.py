@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 
 from relay.config import Environment
 from relay.domain.deliveries import Delivery, Kind, Outcome, Refused, Retry
-from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
+from relay.environment.directory import Directory
+from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
 from relay.environment.frames import ApprovalDecision, ApprovalMessage, MessagesBody, UserMessage
 from relay.environment.listeners import NoRoomError
 from relay.environment.verdicts import meaning
@@ -40,10 +42,19 @@ def body_of(delivery: Delivery) -> MessagesBody:
     )
 
 
+Prepare = Callable[[Environment, Delivery], Awaitable[Delivery | Retry | Refused]]
+
+
+async def _as_it_is(_: Environment, delivery: Delivery) -> Delivery:
+    return delivery
+
+
 class EnvironmentSender:
     """Sends one delivery at a time to the present connection of its environment.
 
-    `listening` returns once its answers can be heard: whether it is still to be sent then.
+    `listening` returns once its answers can be heard: whether it is still to be sent then. What has no
+    endpoint, an App Server, is given the message `by_socket`. `prepare` adds what an attempt needs and
+    was not known when the delivery was stored.
     """
 
     def __init__(
@@ -53,12 +64,16 @@ class EnvironmentSender:
         environments: Mapping[str, Environment],
         clock: Callable[[], datetime],
         listening: Callable[[Delivery, str], Awaitable[bool]],
+        by_socket: Callable[[Delivery, dict[str, Any]], Awaitable[Outcome]],
+        prepare: Prepare = _as_it_is,
     ) -> None:
         self._session = session
         self._directory = directory
         self._environments = environments
         self._clock = clock
         self._listening = listening
+        self._by_socket = by_socket
+        self._prepare = prepare
         self._headers: dict[str, dict[str, str]] = {
             name: {
                 "Authorization": f"Bearer {one.api_key.get_secret_value()}",
@@ -91,12 +106,21 @@ class EnvironmentSender:
         if connection_id == unless:
             self._directory.gone(environment, connection_id)
             return Retry("the environment's connection is gone", away=True), connection_id
+        prepared = await self._prepare(environment, delivery)
+        if not isinstance(prepared, Delivery):
+            return prepared, None
+        return await self._hand_over(environment, connection_id, prepared), connection_id
+
+    async def _hand_over(self, environment: Environment, connection_id: str, delivery: Delivery) -> Outcome:
         try:
             if not await self._listening(delivery, connection_id):
-                return Refused("it is over: the environment no longer asks"), connection_id
+                return Refused("it is over: the environment no longer asks")
         except NoRoomError as problem:
-            return Retry(str(problem)), connection_id
-        return await self._post(environment, connection_id, body_of(delivery).wire()), connection_id
+            return Retry(str(problem))
+        if environment.is_app_server:
+            message = body_of(delivery).messages[0].model_dump(exclude_none=True)
+            return await self._by_socket(delivery, message)
+        return await self._post(environment, connection_id, body_of(delivery).wire())
 
     async def _post(self, environment: Environment, connection_id: str, body: bytes) -> Outcome:
         url = f"{environment.base_url}/v1/environments/{quote(connection_id, safe='')}/messages"

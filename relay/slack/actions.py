@@ -11,6 +11,7 @@ from relay.domain.people import Person
 from relay.domain.policy import may_send
 from relay.slack import cards, sentences
 from relay.slack.door import SlackDoor
+from relay.slack.stops import Stops
 from relay.slack.tell import Tell
 from relay.slack.wire import BlockActions, ButtonValue, RetryValue, read_click
 from relay.store import StoreError
@@ -24,9 +25,10 @@ _TRIGGER_LIVES = 3.0
 class Actions:
     """Takes the presses of relay's own buttons, and answers those it does not know."""
 
-    def __init__(self, door: SlackDoor, tell: Tell) -> None:
+    def __init__(self, door: SlackDoor, tell: Tell, stops: Stops) -> None:
         self._door = door
         self._tell = tell
+        self._stops = stops
 
     async def approve(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Take a press of Approve."""
@@ -86,6 +88,20 @@ class Actions:
             await self._not_stored(ack, click, problem)
             return
         await ack()
+
+    async def stop(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Take a press of Stop."""
+        await ack()
+        click = read_click(body)
+        value = RetryValue.read(click.actions[0].value) if click else None
+        if click is None or value is None:
+            await self._tell_privately(click, sentences.MALFORMED_BUTTON)
+            return
+        self._tell.soon(self._stop(click, value.subject_id))
+
+    async def _stop(self, click: BlockActions, message_id: str) -> None:
+        listener = listener_of(self._door, click)
+        await self._stops.of_message(message_id, await self._person(click), listener, click.key)
 
     async def details(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Open the whole input in a modal for who may, while the press's trigger lives (three seconds)."""

@@ -13,13 +13,16 @@ from relay.slack import sentences
 from relay.slack.actions import Actions, listener_of
 from relay.slack.commands import Commands
 from relay.slack.door import SlackDoor
+from relay.slack.events import Events
+from relay.slack.stops import Stops
 from relay.slack.tell import Tell
 from relay.slack.wire import read_click
+from relay.store import StoreError
 
 _ANYTHING = re.compile(".*")
 
 
-def bolt_app(door: SlackDoor, tell: Tell) -> AsyncApp:
+def bolt_app(door: SlackDoor, tell: Tell, stops: Stops) -> AsyncApp:
     """Return the application; everything is given by argument, nothing read from the process."""
     app = AsyncApp(
         name="relay",
@@ -36,15 +39,19 @@ def bolt_app(door: SlackDoor, tell: Tell) -> AsyncApp:
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,
     )
-    _register(app, door, tell)
+    _register(app, door, tell, stops)
     return app
 
 
-def _register(app: AsyncApp, door: SlackDoor, tell: Tell) -> None:
-    commands, actions = Commands(door), Actions(door, tell)
+def _register(app: AsyncApp, door: SlackDoor, tell: Tell, stops: Stops) -> None:
+    commands, actions = Commands(door, stops), Actions(door, tell, stops)
+    events = Events(door, tell, stops)
     app.command(door.config.slack.command)(commands.take)
-    for action_id in ("approve", "deny", "retry", "details"):
+    for action_id in ("approve", "deny", "retry", "details", "stop"):
         app.action(action_id)(getattr(actions, action_id))
+    for kind in ("message", "app_mention"):
+        app.event(kind)(events.take)
+    app.event("agent_session_stopped")(stops.pressed_in_slack)
     # Last: what nobody takes is acknowledged all the same, or Slack shows the person an error.
     app.command(_ANYTHING)(commands.unknown)
     for anything in (app.action, app.event, app.view, app.shortcut, app.options):
@@ -73,6 +80,8 @@ def _on_defect(door: SlackDoor, tell: Tell) -> Any:
         if isinstance(error, BoltUnhandledRequestError):
             return BoltResponse(status=200)
         kind = request.body.get("type", "command")
+        if isinstance(error, StoreError) and kind == "event_callback":
+            return BoltResponse(status=503)  # unlike all else, Slack brings an event again
         door.log.error("arrival.defect", kind=kind, exc_info=error)
         if kind == "command":
             return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})

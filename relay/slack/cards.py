@@ -38,6 +38,8 @@ Blocks = list[dict[str, Any]]
 
 _PING = re.compile(r"<(?=!(?:channel|here|everyone|group|subteam|date)|@[A-Z]|#[A-Z])", re.IGNORECASE)
 
+_LONGEST_MARK = 12  # of what the mark above looks for
+
 
 @dataclass(frozen=True)
 class Post:
@@ -298,6 +300,24 @@ def reply(text: str) -> Post:
     if len(harmless) > REPLY_LIMIT:  # too many to spell them out: one character for one
         harmless = _PING.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", text)
     return Post(escape(text[:500]), [{"type": "markdown", "text": harmless}])
+
+
+def so_far(text: str) -> str:
+    """Return the words of an unfinished reply as they will stand in it, as far as that is sure.
+
+    A mark at the end that the next words could make a ping is held back until they come.
+    """
+    begun = text.lstrip("\n")[:REPLY_LIMIT]
+    opened = begun.rfind("<", -_LONGEST_MARK)
+    begun = begun if opened < 0 else begun[:opened]
+    return _PING.sub("&lt;", begun).rstrip()[:REPLY_LIMIT]
+
+
+def working(message: Message) -> Post:
+    """Return what says that a turn runs, with a button that stops it."""
+    sentence = ":hourglass_flowing_sand: Working…"
+    button = _button("Stop", "stop", canonical_json({"subject_id": message.id}))
+    return Post(sentence, _numbered([_section(sentence), _actions(button)], f"{message.id}/working"))
 
 
 def literal(text: str) -> str:

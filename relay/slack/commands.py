@@ -10,9 +10,12 @@ from relay.domain.people import Person
 from relay.slack import sentences
 from relay.slack.door import SlackDoor
 from relay.slack.mrkdwn import unescape
+from relay.slack.status import status_answer
+from relay.slack.stops import Stops
 from relay.slack.wire import SlashCommand, read_command
 from relay.store import StoreError
 from relay.use_cases.forward_user_message import Forwarded, Said, forward_user_message
+from relay.use_cases.whisper import Listener
 
 # What Slack says instead of a name where there is none to tell.
 _NO_NAMES = frozenset({"directmessage", "privategroup"})
@@ -21,8 +24,9 @@ _NO_NAMES = frozenset({"directmessage", "privategroup"})
 class Commands:
     """Answers the one slash command."""
 
-    def __init__(self, door: SlackDoor) -> None:
+    def __init__(self, door: SlackDoor, stops: Stops) -> None:
         self._door = door
+        self._stops = stops
 
     async def take(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge a command with what became of it, in private."""
@@ -45,7 +49,21 @@ class Commands:
         text = unescape(command.text).strip()
         if text.lower() in ("", "help", "?"):
             return sentences.help_text(command.command, route.runtime.environment)
+        if text.lower() == "status":
+            return await status_answer(self._door, command, route.runtime.environment)
+        if text.lower() == "stop":
+            return self._stop(command, route)
         return await self._forward(command, text, route)
+
+    def _stop(self, command: SlashCommand, route: Route) -> str:
+        async def stop() -> None:
+            person = await self._door.people.person(command.user_id, command.team_id)
+            team_id = self._door.workspace.team_id
+            listener = Listener(team_id, command.channel_id, command.user_id, command.response_url)
+            await self._stops.in_channel(person, listener, _key(command), route.runtime)
+
+        self._stops.soon(stop())
+        return sentences.STOPPING
 
     async def _forward(self, command: SlashCommand, text: str, route: Route) -> str:
         person = await self._door.people.person(command.user_id, command.team_id)
@@ -70,13 +88,19 @@ class Commands:
             channel_name="" if command.channel_name in _NO_NAMES else command.channel_name,
             person=person,
             text=text,
-            key=f"command/{command.trigger_id or _digest(command)}",
+            key=_key(command),
             response_url=command.response_url,
         )
         quote, now = self._door.config.slack.quote_commands, self._door.clock()
         return await self._door.store.transact(
-            lambda tx: forward_user_message(tx, said, route.runtime, self._door.rights, quote=quote, now=now)
+            lambda tx: forward_user_message(
+                tx, said, route.runtime, self._door.rights, quote=quote, now=now, per=route.per
+            )
         )
+
+
+def _key(command: SlashCommand) -> str:
+    return f"command/{command.trigger_id or _digest(command)}"
 
 
 def _digest(command: SlashCommand) -> str:

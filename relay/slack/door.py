@@ -1,6 +1,6 @@
 """What the handlers of the Slack door share: where arrivals are stored, and who may act."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.config import Config
+from relay.domain.environments import Report
 from relay.domain.policy import Rights
 from relay.slack.people import People
 from relay.slack.sentences import Away
@@ -26,7 +27,10 @@ class Workspace:
 
 @dataclass(frozen=True)
 class SlackDoor:
-    """Everything a handler needs; `away_since` tells since when and why an environment is away."""
+    """Everything a handler needs.
+
+    `away_since` tells since when and why an environment is away, `report` how it is in full.
+    """
 
     config: Config
     workspace: Workspace
@@ -36,4 +40,5 @@ class SlackDoor:
     client: AsyncWebClient
     clock: Callable[[], datetime]
     away_since: Callable[[str], Away | None]
+    report: Callable[[str], Awaitable[Report]]
     log: Any

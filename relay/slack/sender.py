@@ -9,14 +9,19 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.approvals import Approval
 from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
+from relay.domain.runtime import Runtime
 from relay.slack import cards, sentences
 from relay.slack.cards import Post
+from relay.slack.live import Live
+from relay.slack.live_finish import Finish
 from relay.slack.places import Places
 from relay.slack.tell import Tell
+from relay.slack.threads import asking_thread
 from relay.slack.verdicts import CARRIERS, code, meaning, too_large
 from relay.store import Store
 from relay.store.approvals import Copy
 from relay.store.messages import Message
+from relay.use_cases.open_approval import IN_THREAD
 from relay.use_cases.whisper import Listener, Sentence
 
 _EVENT_TYPE = "relay_delivery"
@@ -27,11 +32,13 @@ _PAGES = 5
 class SlackSender:
     """Sends one delivery at a time."""
 
-    def __init__(self, client: AsyncWebClient, store: Store, tell: Tell, places: Places) -> None:
+    def __init__(self, client: AsyncWebClient, store: Store, tell: Tell, places: Places, live: Live) -> None:
         self._client = client
         self._store = store
         self._tell = tell
         self._places = places
+        self._live = live
+        self._finish = Finish(client, store, live)
         self._ways: dict[Kind, Callable[[Delivery], Awaitable[Outcome]]] = {
             Kind.ROOT: self._root,
             Kind.STATUS: self._status,
@@ -54,7 +61,7 @@ class SlackSender:
     async def _status(self, delivery: Delivery) -> Outcome:
         message = await self._message(delivery)
         post = cards.status(message)
-        if message.place == "private" or message.thread_ts is None:
+        if _is_private(message):
             return await self._privately(message, post)
         if message.status_ts is not None and await self._rewritten(message, message.status_ts, post):
             return Delivered({"channel": message.channel_id, "ts": message.status_ts})
@@ -73,10 +80,13 @@ class SlackSender:
         return True
 
     async def _reply(self, delivery: Delivery) -> Outcome:
-        message = await self._message(delivery)
+        found, begun = await self._finish.begun(delivery)
+        message = _there(delivery, found)
         post = _reply_post(delivery)
-        if message.place == "private" or message.thread_ts is None:
+        if _is_private(message):
             return await self._privately(message, post)
+        if begun is not None and (finished := await self._finish.stream(delivery, begun, post)):
+            return finished
         try:
             return await self._post(delivery, message.channel_id, post, thread_ts=message.thread_ts)
         except SlackClientError as problem:
@@ -88,30 +98,43 @@ class SlackSender:
 
     async def _card(self, delivery: Delivery) -> Outcome:
         copy, approval = await self._store.transact(lambda tx: _copy_and_approval(tx, delivery.subject_id))
+        if copy.ts is None:  # a live status locks the composer
+            asked = approval.asked
+            await self._live.quiet(Runtime(asked.environment, asked.agent_id, asked.conversation_id))
         for scale in _CARD_SCALES:
             try:
-                return await self._post_or_update(delivery, copy, cards.card(approval, scale=scale))
+                return await self._post_or_update(delivery, copy, approval, cards.card(approval, scale=scale))
             except SlackClientError as problem:
                 if not too_large(problem) or scale == _CARD_SCALES[-1]:
                     raise
         return Refused("no_form_of_the_card_fits")
 
-    async def _post_or_update(self, delivery: Delivery, copy: Copy, post: Post) -> Outcome:
+    async def _post_or_update(
+        self, delivery: Delivery, copy: Copy, approval: Approval, post: Post
+    ) -> Outcome:
         if copy.ts is None:
             if not copy.places:
                 return Delivered({"channel": copy.channel_id, "ts": copy.ts})  # there was no place for it
-            return await self._post_card(delivery, copy, copy.places[0], post)
+            if copy.places[0] != IN_THREAD:
+                return await self._post_card(delivery, copy, copy.places[0], post)
+            where = await self._store.transact(lambda tx: asking_thread(tx, approval))
+            if not isinstance(where, tuple):
+                return where
+            return await self._post_card(delivery, copy, where[0], post, thread_ts=where[1])
         await self._client.chat_update(
             channel=str(copy.channel_id), ts=copy.ts, text=post.text, blocks=post.blocks
         )
         return Delivered({"channel": copy.channel_id, "ts": copy.ts})
 
-    async def _post_card(self, delivery: Delivery, copy: Copy, place: str, post: Post) -> Outcome:
-        closed = await self._places.closed(place)
+    async def _post_card(
+        self, delivery: Delivery, copy: Copy, place: str, post: Post, *, thread_ts: str | None = None
+    ) -> Outcome:
+        # A direct conversation with the app has no third reader.
+        closed = None if place.startswith("D") else await self._places.closed(place)
         if closed is not None:
             return closed
         try:
-            delivered = await self._post(delivery, place, post, about=copy.id)
+            delivered = await self._post(delivery, place, post, thread_ts=thread_ts, about=copy.id)
         except SlackClientError as problem:
             self._places.refused(place, problem)
             raise
@@ -158,11 +181,13 @@ class SlackSender:
             unfurl_links=False,
             unfurl_media=False,
         )
+        if thread_ts:
+            self._live.posted(channel, thread_ts)
         return Delivered({"channel": str(answer["channel"]), "ts": str(answer["ts"])})
 
     async def _find(self, delivery: Delivery, channel: str, about: str, thread_ts: str | None) -> str | None:
         """Return the ts of a message that an earlier attempt may have posted, by its metadata."""
-        if not channel.startswith(("C", "G")):
+        if not channel.startswith(("C", "G", "D")):
             return None
         oldest = str((delivery.created_at - timedelta(minutes=1)).timestamp())
         cursor: str | None = None
@@ -188,15 +213,25 @@ class SlackSender:
         return None
 
     async def _message(self, delivery: Delivery) -> Message:
-        message = await self._store.transact(lambda tx: tx.messages.get(delivery.subject_id))
-        if message is None:
-            raise LookupError(f"{delivery.id} speaks for a message that is not in the store")
-        return message
+        return _there(delivery, await self._store.transact(lambda tx: tx.messages.get(delivery.subject_id)))
+
+
+def _there(delivery: Delivery, message: Message | None) -> Message:
+    if message is None:
+        raise LookupError(f"{delivery.id} speaks for a message that is not in the store")
+    return message
+
+
+def _is_private(message: Message) -> bool:
+    """Return whether what there is to say is for the person alone: there is no place in the channel."""
+    return message.place == "private" or (message.place == "thread" and message.thread_ts is None)
 
 
 def _reply_post(delivery: Delivery) -> Post:
+    if "not_passed" in delivery.body:
+        return cards.plain(sentences.not_passed(delivery.body["not_passed"]))
     if "ending" in delivery.body:
-        return cards.plain(sentences.TURN_ENDINGS[delivery.body["ending"]])
+        return cards.plain(sentences.turn_ended(delivery.body["ending"], delivery.body.get("by")))
     if "error" in delivery.body:
         return cards.plain(sentences.turn_failed(delivery.body["error"]))
     return cards.reply(delivery.body["text"])

@@ -1,11 +1,12 @@
 """What relay says, each sentence in one place: what happened, and what to do about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from relay.domain.approvals import Approval, State
+from relay.domain.environments import Listened, Report
 from relay.domain.policy import Reason
 from relay.slack.mrkdwn import code, escape, escaped, moment
 from relay.use_cases.forward_user_message import Waiting
@@ -14,6 +15,9 @@ from relay.use_cases.whisper import Sentence
 _NOTE_LIMIT = 600
 _REASON_LIMIT = 300
 _TOOL_LIMIT = 100
+_ID_LIMIT = 100
+_NAME_LIMIT = 120
+_FILES_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ _WHY_NOT = {
 }
 
 STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs relay that its store fails, then try again."
+EVENT_NOT_STORED = "I could not store that, so nothing is sent yet. Slack hands it to me again for five minutes; if no answer comes, tell whoever runs relay that its store fails."
 UNKNOWN_ACTION = "That button is not one I know; it may be from another version of me. Nothing was done."
 MALFORMED_BUTTON = "I cannot tell what that button was for, so nothing was decided. If its card is still open, use its own buttons."
 MALFORMED_COMMAND = "Slack did not tell me who typed that or where, so nothing was sent. Try again."
@@ -46,8 +51,15 @@ DEFECT = "Something inside relay went wrong. Nothing is lost that I told you I h
 TURN_ENDINGS = {
     "stopped": ":octagonal_sign: The agent's turn was stopped.",
     "wordless": ":speech_balloon: The agent ended its turn without a word.",
+    "unseen": ":warning: The environment accepted this message, but its device shows no sign of it.",
     "unheard": ":warning: The agent's turn ended while I could not listen, and left no words that I can read.",
 }
+NOTHING_RUNS = "Nothing is running there, so there was nothing to stop."
+NOT_STOPPED = "I could not reach the environment, so nothing was stopped. Try again in a moment."
+STOPPED = "Stopped."
+STOPPING = "Asking the agent to stop."
+SEVERAL_RUN = "Several turns run in this channel: press *Stop* in the thread you mean, or type `!stop` there. Nothing was stopped."
+STATUS_FAILED = "I could not read what waits for a decision. Tell whoever runs relay that its store fails."
 WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
 
 
@@ -55,7 +67,8 @@ def help_text(command: str, environment: str) -> str:
     """Return what `/letta help` says."""
     return (
         f"*{command} your message* sends it to the agent in *{escape(environment)}*; the answer comes in a thread.\n"
-        f"*{command} help* shows this.\n"
+        f"*{command} stop* stops what the agent is doing in this channel.\n"
+        f"*{command} status* says how it is there; *{command} help* shows this.\n"
         "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
     )
 
@@ -95,6 +108,41 @@ def _waits(waiting: Waiting) -> str:
     if waiting.place.startswith("D"):
         return f"{sentence} Its card is in a direct message to those who may decide."
     return f"{sentence} Its card is in <#{waiting.place}>."
+
+
+def environment_status(report: Report) -> str:
+    """Return what `/letta status` says."""
+    since = f" since {moment(report.since)}" if report.since else ""
+    name = escape(report.name)
+    state = f"*{name}* is online{since}." if report.online else _offline(name, since, report.reason)
+    where = (
+        "an App Server" if report.app_server else f"device {code(report.device_id or 'unknown', _ID_LIMIT)}"
+    )
+    mode = f", in the permission mode {code(report.mode, _ID_LIMIT)}" if report.mode else ""
+    never = "" if report.asks else " In that mode it runs every tool without asking anybody."
+    agent = f"Agent {code(report.agent_id, _ID_LIMIT)} on {where}{mode}.{never}"
+    return "\n".join([state, agent, *_heard(report.listened), _pending(report.pending)])
+
+
+def _offline(name: str, since: str, reason: str) -> str:
+    return f"*{name}* is offline{since}{because(reason)}. What is sent waits until it is back."
+
+
+def _heard(listened: Sequence[Listened]) -> list[str]:
+    heard = sum(one.up for one in listened)
+    said = [
+        f"I listen to {heard} of its conversations." if heard != 1 else "I listen to 1 of its conversations."
+    ]
+    unheard = [one.reason for one in listened if not one.up]
+    if unheard:
+        said.append(f"I cannot hear {len(unheard)} of them{because(unheard[0])}.")
+    return said
+
+
+def _pending(number: int) -> str:
+    if number == 0:
+        return "Nothing waits for a decision."
+    return f"{number} request{'s wait' if number > 1 else ' waits'} for a decision."
 
 
 def refused_details(reason: Reason) -> str:
@@ -159,6 +207,42 @@ def decided_by(approval: Approval) -> str:
         return "decided"
     who = f"<@{decision.user_id}>" if decision.user_id else "relay"
     return f"{'approved' if decision.approve else 'denied'} by {who} at {moment(decision.decided_at)}"
+
+
+def turn_ended(ending: str, by: str | None) -> str:
+    """Return how a turn ended that left no words, and who ended it."""
+    if by and ending == "stopped":
+        return f":octagonal_sign: <@{by}> stopped the agent's turn."
+    return TURN_ENDINGS[ending]
+
+
+def refused_stop(reason: Reason) -> str:
+    """Return why somebody may not stop a turn."""
+    return f"Nothing was stopped: {_WHY_NOT[reason]}."
+
+
+def status(tool: str) -> str:
+    """Return what the agent is doing, as it stands behind the app's name."""
+    return f"is running {code(tool, _TOOL_LIMIT)}…" if tool else "is thinking…"
+
+
+def loading(tool: str) -> list[str]:
+    """Return what is shown in turn while something is waited for."""
+    if tool:
+        return [f"Running {code(tool, _TOOL_LIMIT)}…"]
+    return ["Thinking…", "Working on it…", "Still at it…"]
+
+
+def not_passed(files: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is said of attached files that the agent cannot be given."""
+    named = [
+        f"{code(one['name'], _NAME_LIMIT)} ({escaped(one['type'] or 'unknown type', _TOOL_LIMIT)})"
+        for one in files
+    ]
+    which = ", ".join(named[:_FILES_NAMED]) + (
+        f" and {len(named) - _FILES_NAMED} more" if named[_FILES_NAMED:] else ""
+    )
+    return f":paperclip: I pass on text files of up to 100 KB. Of {which} the agent gets only the name and a link."
 
 
 def turn_failed(error: str) -> str:

@@ -29,7 +29,11 @@ class Tell:
             return
         try:
             await self._client.chat_postEphemeral(
-                channel=listener.channel_id, user=listener.user_id, text=post.text, blocks=post.blocks
+                channel=listener.channel_id,
+                user=listener.user_id,
+                text=post.text,
+                blocks=post.blocks,
+                thread_ts=listener.thread_ts,
             )
         except SlackClientError:
             await self._client.chat_postMessage(

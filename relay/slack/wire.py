@@ -1,6 +1,6 @@
 """What Slack sends, as far as relay reads it: nulls and fields unknown here are normal."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -72,6 +72,15 @@ class BlockActions(_Sent):
         return f"click/{self.trigger_id or action.action_ts}/{self.user.id}/{action.action_id}"
 
 
+class SessionStopped(_Sent):
+    """https://docs.slack.dev/reference/events/agent_session_stopped"""
+
+    user: str = Field(min_length=1)
+    channel: str = Field(min_length=1)
+    thread_ts: str = Field(min_length=1)
+    event_ts: str = ""
+
+
 class ButtonValue(BaseModel):
     """What a card's button carries."""
 
@@ -102,6 +111,85 @@ class RetryValue(BaseModel):
             return cls.model_validate_json(value or "")
         except ValidationError:
             return None
+
+
+class SharedFile(_Sent):
+    """A file that stands under a message; of another workspace's, Slack may say little."""
+
+    id: str | None = None
+    name: str | None = None
+    title: str | None = None
+    mimetype: str | None = None
+    size: int | None = None
+    url_private: str | None = None
+    permalink: str | None = None
+    external_url: str | None = None
+    is_external: bool | None = None
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What is kept of it: an external one is a link, with nothing in Slack to read."""
+        return {
+            "name": self.name or self.title or self.id or "",
+            "type": self.mimetype or "",
+            "size": self.size or 0,
+            "url": "" if self.is_external else self.url_private or "",
+            "link": self.permalink or self.external_url or "",
+        }
+
+
+# What a person says to others; every other subtype tells of something else: an edit, a join, a topic.
+_SAID = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+
+
+class Posted(_Sent):
+    """https://docs.slack.dev/reference/events/message and …/app_mention: of one post, both may come."""
+
+    type: Literal["message", "app_mention"]
+    channel: str = Field(min_length=1)
+    ts: str = Field(min_length=1)
+    subtype: str | None = None
+    user: str | None = None
+    bot_id: str | None = None
+    text: str | None = None
+    thread_ts: str | None = None
+    channel_type: str | None = None
+    team: str | None = None
+    user_team: str | None = None
+    files: list[SharedFile] | None = None
+    edited: dict[str, Any] | None = None
+    hidden: bool | None = None
+
+    @property
+    def is_said(self) -> bool:
+        """Whether somebody says something new here."""
+        return bool(self.user) and self.subtype in _SAID and self.edited is None and not self.hidden
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it is said to the app alone."""
+        return self.channel_type == "im" or self.channel.startswith("D")
+
+    @property
+    def key(self) -> str:
+        """The same for every event of one post, and for each time that Slack brings it again."""
+        return f"post/{self.channel}/{self.ts}"
+
+
+def read_post(body: dict[str, Any]) -> Posted | None:
+    """Return the post in an event's body, or None when it is none."""
+    try:
+        return Posted.model_validate(body.get("event"))
+    except ValidationError:
+        return None
+
+
+def read_session_stopped(body: dict[str, Any]) -> SessionStopped | None:
+    """Return the press of Slack's own stop button in a body, or None when it is none."""
+    try:
+        return SessionStopped.model_validate(body.get("event"))
+    except ValidationError:
+        return None
 
 
 def read_command(body: dict[str, Any]) -> SlashCommand | None:

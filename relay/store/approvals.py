@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, select, update
 
 from relay.domain.approvals import Approval, Asked, Decision, State
 from relay.domain.deliveries import Kind
@@ -110,6 +110,11 @@ class Approvals:
         """Return id and tool name of the requests of a runtime that wait for people, oldest first."""
         of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
         return [(which, tool) for which, tool in _PENDING.run(self._connection, of).fetchall()]
+
+    def waiting(self, environment: str) -> int:
+        """Return how many requests of an environment wait for people."""
+        query = select(func.count()).where(t.c.environment == environment, t.c.state == State.PENDING)
+        return int(self._connection.execute(query).scalar_one())
 
     def gone_before(self, moment: datetime) -> list[Approval]:
         """Return the answered requests that their environment stopped asking for before `moment`."""

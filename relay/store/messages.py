@@ -63,6 +63,14 @@ class Messages:
         query = select(t).where(t.c.id.in_(message_ids)).order_by(t.c.created_at, t.c.id)
         return [_message(row) for row in self._connection.execute(query)]
 
+    def in_thread(self, team_id: str, channel_id: str, thread_ts: str) -> Message | None:
+        """Return the first message to an agent whose answers are in a thread."""
+        query = select(t).where(
+            t.c.channel_id == channel_id, t.c.thread_ts == thread_ts, t.c.team_id == team_id
+        )
+        row = self._connection.execute(query.order_by(t.c.created_at, t.c.id).limit(1)).first()
+        return None if row is None else _message(row)
+
     def in_turn(self, environment: str, agent_id: str, conversation_id: str) -> list[Message]:
         """Return the delivered messages of a conversation since its last end of turn."""
         query = select(t).where(

@@ -78,6 +78,7 @@ messages = Table(
     Column("settled_at", Instant),
     Column("turn_ended", Boolean, nullable=False),
     Index("messages_with_secret", "created_at", sqlite_where=text("response_url IS NOT NULL")),
+    Index("messages_by_thread", "channel_id", "thread_ts", sqlite_where=text("thread_ts IS NOT NULL")),
     Index(
         "messages_in_turn",
         "environment",
@@ -85,6 +86,23 @@ messages = Table(
         sqlite_where=text("turn_ended = 0"),
         postgresql_where=text("NOT turn_ended"),
     ),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("team_id", String, primary_key=True),
+    Column("environment", String, primary_key=True),
+    Column("agent_id", String, primary_key=True),
+    # Which thread or channel it is of: the same before and after it is made at the environments API.
+    Column("key", String, primary_key=True),
+    Column("conversation_id", String),
+    Column("channel_id", String, nullable=False),
+    Column("thread_ts", String),
+    Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant, nullable=False),
+    Index("conversations_by_thread", "channel_id", "thread_ts"),
+    Index("conversations_by_id", "conversation_id"),
 )
 
 _LIVE = text("state IN ('pending', 'sending')")
@@ -174,6 +192,29 @@ copies = Table(
     Column("channel_id", String),
     Column("ts", String),
     Index("copies_by_approval", "approval_id"),
+)
+
+# What was begun in a thread while a turn runs, and is finished or taken away by what comes of it.
+live_posts = Table(
+    "live_posts",
+    metadata,
+    Column("message_id", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("channel_id", String, nullable=False),
+    Column("thread_ts", String, nullable=False),
+    Column("ts", String),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Who asked for a turn to be stopped, until it is told how that ended.
+stops = Table(
+    "stops",
+    metadata,
+    Column("message_id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
 )
 
 audit = Table(

@@ -13,6 +13,7 @@ from relay.store import runtimes, tables
 from relay.store.approvals import Approvals
 from relay.store.conversations import Conversations
 from relay.store.deliveries import Deliveries
+from relay.store.live_posts import LivePosts, Stops
 from relay.store.messages import Messages
 from relay.store.statement import Statement
 
@@ -45,6 +46,14 @@ class Transaction:
     @cached_property
     def approvals(self) -> Approvals:
         return Approvals(self._connection)
+
+    @cached_property
+    def live_posts(self) -> LivePosts:
+        return LivePosts(self._connection)
+
+    @cached_property
+    def stops(self) -> Stops:
+        return Stops(self._connection)
 
     @property
     def wakes(self) -> bool:

@@ -21,6 +21,9 @@ class Sighting:
     event_seq: int
 
 
+IN_THREAD = "thread"  # the place that is the thread of the message that asks
+
+
 @dataclass(frozen=True)
 class Audience:
     """Whose workspace is asked, in which places in turn, and the key that binds its buttons."""

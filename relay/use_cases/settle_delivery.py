@@ -147,7 +147,11 @@ def _after_root(
     if message is None or settled.state is DeliveryState.PENDING:
         return
     if isinstance(outcome, Delivered):
-        tx.messages.change(message.id, {"thread_ts": outcome.receipt["ts"]})
+        thread_ts = outcome.receipt["ts"]
+        tx.messages.change(message.id, {"thread_ts": thread_ts})
+        # Under a rule of a conversation for each thread, it is this thread's: a reply continues it.
+        where = (message.team_id, message.environment, message.agent_id)
+        tx.conversations.set_thread(*where, message.id, thread_ts)
         return
     tx.messages.change(message.id, {"place": "private"})
     listener = Listener(message.team_id, message.channel_id, message.user_id, message.response_url)
@@ -166,6 +170,8 @@ def _after_status(
 
 
 def _after_reply(tx: Transaction, delivery: Delivery, settled: Settled, _: Outcome, now: datetime) -> None:
+    if settled.state is DeliveryState.DELIVERED and "stream" in delivery.body:
+        tx.live_posts.forget(delivery.subject_id, delivery.body["stream"])
     message = tx.messages.get(delivery.subject_id)
     if settled.state is not DeliveryState.FAILED or message is None or message.place == "private":
         return

@@ -32,6 +32,7 @@ class Listener:
     channel_id: str
     user_id: str
     response_url: str | None
+    thread_ts: str | None = None
 
 
 def whisper(

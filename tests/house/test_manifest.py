@@ -22,6 +22,9 @@ SCOPES_OF_METHOD = {
     "chat.update": {"chat:write"},
     "chat.delete": {"chat:write"},
     "chat.startStream": {"chat:write"},
+    "chat.appendStream": {"chat:write"},
+    "chat.stopStream": {"chat:write"},
+    "assistant.threads.setStatus": {"chat:write"},
     "users.info": {"users:read"},
     "users.lookupByEmail": {"users:read.email"},
     "conversations.info": {f"{kind}:read" for kind in CONVERSATION},
@@ -32,10 +35,21 @@ SCOPES_OF_METHOD = {
     "conversations.open": {"im:write", "mpim:write"},
     "conversations.join": {"channels:join"},
     "files.upload_v2": {"files:write"},
+    "url_private": {"files:read"},  # no method: the address of a file, fetched with the app's token
     "reactions.add": {"reactions:write"},
     "usergroups.list": {"usergroups:read"},
     "usergroups.users.list": {"usergroups:read"},
 }
+# https://docs.slack.dev/reference/events: which scope lets an event come.
+SCOPE_OF_EVENT = {
+    "app_mention": "app_mentions:read",
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.im": "im:history",
+    "message.mpim": "mpim:history",
+    "agent_session_stopped": "chat:write",
+}
+EVENTS: list[str] = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
 
 
 def calling_code() -> str:
@@ -72,6 +86,8 @@ def test_every_scope_is_used(scope: str) -> None:
     if scope == "commands":
         assert re.search(r"\.command\(", source), "no slash command is registered"
         return
+    if scope in {SCOPE_OF_EVENT[event] for event in EVENTS}:
+        return
     methods = [method for method, scopes in SCOPES_OF_METHOD.items() if scope in scopes]
     assert methods, f"no method is known to need {scope}"
     assert any(calls(method, source) for method in methods), f"the relay calls none of {methods}"
@@ -83,6 +99,23 @@ def test_every_method_called_has_its_scope(method: str) -> None:
         assert SCOPES_OF_METHOD[method] & set(SCOPES)
 
 
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_asked_for_is_taken_and_has_its_scope(event: str) -> None:
+    assert SCOPE_OF_EVENT[event] in SCOPES
+    assert f'"{event.partition(".")[0]}"' in calling_code()
+
+
 def test_nothing_is_turned_on_that_does_not_exist() -> None:
-    assert "event_subscriptions" not in MANIFEST["settings"]
     assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/letta"]
+    assert not MANIFEST["features"]["app_home"]["home_tab_enabled"]
+
+
+def test_people_can_write_to_the_app() -> None:
+    assert MANIFEST["features"]["app_home"]["messages_tab_enabled"]
+    assert not MANIFEST["features"]["app_home"]["messages_tab_read_only_enabled"]
+
+
+def test_all_that_slack_sends_goes_to_one_address() -> None:
+    settings = MANIFEST["settings"]
+    addresses = {settings[name]["request_url"] for name in ("interactivity", "event_subscriptions")}
+    assert addresses == {command["url"] for command in MANIFEST["features"]["slash_commands"]}

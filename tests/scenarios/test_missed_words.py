@@ -86,6 +86,15 @@ async def test_words_before_a_question_are_posted_once_though_the_sockets_drop_m
     assert [said(here, words) for words in ("I look first.", "Done.")] == [1, 1]
 
 
+async def test_a_message_that_the_device_never_got_is_told_to_have_left_no_sign(here: World) -> None:
+    here.environment.fail_posts(status=200, body={"message": "forwarded", "success": True})
+    await here.slack.slash(ADA, OPS, "hello?")
+    await here.environment.wait_for(lambda environment: environment.posts)
+    await here.stop_relay()
+    await here.start_relay()
+    await here.slack.wait_for(lambda _: said(here, "shows no sign of it") == 1, timeout=20)
+
+
 async def test_answers_are_read_page_by_page_back_to_the_message(here: World) -> None:
     gate = asyncio.Event()
     here.environment.script = lambda turn: [

@@ -126,6 +126,15 @@ class FakeEnvironment:
         return self.ledger.decisions
 
     @property
+    def conversations_made(self) -> list[str]:
+        """The ids of the conversations that the API was asked for."""
+        return self.ledger.conversations_made
+
+    def refuse_conversations(self, *statuses: int) -> None:
+        """Answer the next requests for a conversation with these statuses; 0: made, and the line cut."""
+        self.ledger.conversation_refusals += statuses
+
+    @property
     def tool_returns(self) -> list[ToolReturn]:
         """Every result given in a tool's place."""
         return self.ledger.tool_returns

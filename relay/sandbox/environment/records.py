@@ -61,6 +61,8 @@ class Ledger:
     pings: int = 0
     violations: int = 0
     script_errors: list[BaseException] = field(default_factory=list)
+    conversations_made: list[str] = field(default_factory=list)
+    conversation_refusals: list[int] = field(default_factory=list)
     _pulse: asyncio.Event = field(default_factory=asyncio.Event)
 
     def changed(self) -> None:

@@ -161,7 +161,16 @@ class Router:
         agent_id = request.query.get("agent_id")
         if agent_id != self.device.agent.agent_id:
             return web.json_response({"detail": f"Agent {agent_id} not found"}, status=404)
-        return web.json_response({"id": f"conv-{uuid4()}", "agent_id": agent_id})
+        status = self.ledger.conversation_refusals.pop(0) if self.ledger.conversation_refusals else None
+        if status:
+            self.ledger.changed()
+            return web.json_response({"message": "Scripted failure"}, status=status)
+        made = f"conv-{uuid4()}"
+        self.ledger.conversations_made.append(made)
+        self.ledger.changed()
+        if status == 0 and request.transport is not None:
+            request.transport.abort()
+        return web.json_response({"id": made, "agent_id": agent_id})
 
     async def _status_socket(self, request: web.Request) -> web.StreamResponse:
         if refusal := self._refusal(request):

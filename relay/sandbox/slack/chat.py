@@ -34,8 +34,8 @@ def shown(workspace: Workspace, message: Message, *, metadata: bool = True) -> J
 def _place_in_thread(workspace: Workspace, message: Message) -> Json:
     channel = workspace.channels[message.channel]
     if message.thread_ts:
-        root = channel.message(message.thread_ts)
-        return {"thread_ts": message.thread_ts, "parent_user_id": root.user if root else ""}
+        first = channel.message(message.thread_ts)
+        return {"thread_ts": message.thread_ts, "parent_user_id": first.user if first else ""}
     replies = channel.thread(message.ts)[1:]
     if not replies:
         return {}
@@ -78,7 +78,8 @@ def _metadata(arguments: Json) -> Json | None:
     return metadata
 
 
-def _root(channel: Channel, arguments: Json) -> str | None:
+def root(channel: Channel, arguments: Json) -> str | None:
+    """Return the root of the thread a call names, None where it names none."""
     thread_ts = arguments.get("thread_ts")
     if not thread_ts:
         return None
@@ -98,7 +99,7 @@ def post_message(workspace: Workspace, arguments: Json) -> Json:
         workspace.bot_user,
         text,
         blocks or [],
-        thread_ts=_root(channel, arguments),
+        thread_ts=root(channel, arguments),
         metadata=_metadata(arguments),
     )
     return {"channel": channel.id, "ts": message.ts, "message": shown(workspace, message)}
@@ -113,12 +114,13 @@ def post_ephemeral(workspace: Workspace, arguments: Json) -> Json:
     text, blocks = str(arguments.get("text") or ""), blocks_given(arguments)
     check_body(text, blocks)
     seen = workspace.whisper(
-        channel.id, arguments["user"], text, blocks or [], "chat.postEphemeral", _root(channel, arguments)
+        channel.id, arguments["user"], text, blocks or [], "chat.postEphemeral", root(channel, arguments)
     )
     return {"message_ts": seen.ts}
 
 
-def _own(workspace: Workspace, arguments: Json, otherwise: str) -> tuple[Channel, Message]:
+def own(workspace: Workspace, arguments: Json, otherwise: str) -> tuple[Channel, Message]:
+    """Return the app's own message that a call names, or refuse."""
     needed(arguments, "channel", "ts")
     channel = seen_channel(workspace, arguments)
     message = channel.message(arguments["ts"])
@@ -131,13 +133,15 @@ def _own(workspace: Workspace, arguments: Json, otherwise: str) -> tuple[Channel
 
 def update(workspace: Workspace, arguments: Json) -> Json:
     """chat.update: without `blocks` the old ones stay only if there is no `text` either."""
-    channel, message = _own(workspace, arguments, "cant_update_message")
+    channel, message = own(workspace, arguments, "cant_update_message")
     text, blocks = arguments.get("text"), blocks_given(arguments)
     metadata = _metadata(arguments)
     if text is None and blocks is None and metadata is None:
         raise RefusedError("no_text")
     if channel.is_archived:
         raise RefusedError("is_archived")
+    if message.streaming:
+        raise RefusedError("streaming_state_conflict")
     new_text = message.text if text is None else str(text)
     new_blocks = message.blocks if blocks is None and text is None else with_ids(blocks or [])
     check_body(new_text, new_blocks)
@@ -153,7 +157,7 @@ def update(workspace: Workspace, arguments: Json) -> Json:
 
 def delete(workspace: Workspace, arguments: Json) -> Json:
     """chat.delete"""
-    channel, message = _own(workspace, arguments, "cant_delete_message")
+    channel, message = own(workspace, arguments, "cant_delete_message")
     channel.messages.remove(message)
     return {"channel": message.channel, "ts": message.ts}
 

@@ -2,19 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
-from relay.sandbox.slack import gestures
+from relay.sandbox.slack import gestures, posts
+from relay.sandbox.slack.chat import shown
 from relay.sandbox.slack.deliveries import Deliveries
 from relay.sandbox.slack.doors import HttpDoor, SocketDoor, sign
 from relay.sandbox.slack.gestures import FromButton, Value
+from relay.sandbox.slack.posts import FileStore, Upload
 from relay.sandbox.slack.response_urls import ResponseUrls
 from relay.sandbox.slack.web_api import Trouble, WebApi
-from relay.sandbox.slack.workspace import Ack, Json, View, Workspace
+from relay.sandbox.slack.workspace import Ack, Channel, Json, Message, View, Workspace
 
 T = TypeVar("T")
 _LARGEST_BODY = 10_000_000
@@ -42,6 +44,7 @@ class FakeSlack:
         self.calls = self.workspace.calls
         self.acks = self.workspace.acks
         self.statuses = self.workspace.statuses
+        self.file_store = FileStore(self.workspace)
         self._web_api = WebApi(self.workspace, messages_a_second)
         self._http = HttpDoor(signing_secret)
         self._sockets = SocketDoor(self.workspace)
@@ -113,6 +116,7 @@ class FakeSlack:
         app.router.add_route("*", "/api/{method}", self._web_api.answer)
         app.router.add_post("/response/{team}/{secret}", ResponseUrls(self.workspace).answer)
         app.router.add_get("/link", self._sockets.link)
+        app.router.add_get("/files-pri/{file}/{name}", self.file_store.answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -180,23 +184,38 @@ class FakeSlack:
             "view_submission", gestures.submission(self.workspace, user, self._view(view), values)
         )
 
-    async def say(self, user: str, channel: str, text: str, thread_ts: str | None = None) -> list[Ack]:
+    async def say(
+        self,
+        user: str,
+        channel: str,
+        text: str,
+        thread_ts: str | None = None,
+        *,
+        files: Sequence[Upload] = (),
+    ) -> list[Ack]:
         """Type an ordinary message; `@name` becomes a mention. The app hears of it where it is a member."""
-        place = self.workspace.direct(user) if channel == f"D{user}" else self.channels[channel]
+        place = self._place(user, channel)
         words = self._with_mentions(gestures.escape(text))
-        message = self.workspace.post(place, user, words, [], thread_ts=thread_ts)
+        attached = [posts.stored(self.workspace, user, one) for one in files]
+        message = self.workspace.post(place, user, words, [], thread_ts=thread_ts, files=attached)
         self.workspace.changed()
-        if not place.is_member:
-            return []
-        happened: Json = {"type": "message", "user": user, "ts": message.ts, "text": words}
-        happened |= {"team": self.people[user].team_id, "channel": place.id, "event_ts": message.ts}
-        if thread_ts:
-            happened["thread_ts"] = thread_ts
-        kind = "im" if place.is_im else "group" if place.is_private else "channel"
-        events = [happened | {"channel_type": kind}]
-        if f"<@{self.workspace.bot_user}>" in words and not place.is_im:
-            events.append(happened | {"type": "app_mention"})
-        return list(await asyncio.gather(*(self.event(event) for event in events)))
+        return await self._tell(place, posts.happened(self.workspace, place, message))
+
+    async def rewrite(self, user: str, channel: str, ts: str, text: str) -> list[Ack]:
+        """Edit a message of one's own."""
+        place = self._place(user, channel)
+        message, before = self._own(place, ts)
+        message.rewrite(self._with_mentions(gestures.escape(text)), [])
+        self.workspace.changed()
+        return await self._tell(place, [posts.rewritten(self.workspace, place, message, before)])
+
+    async def delete(self, user: str, channel: str, ts: str) -> list[Ack]:
+        """Delete a message of one's own."""
+        place = self._place(user, channel)
+        message, before = self._own(place, ts)
+        place.messages.remove(message)
+        self.workspace.changed()
+        return await self._tell(place, [posts.deleted(self.workspace, place, before)])
 
     async def event(
         self, event: Json, *, retry_num: int | None = None, retry_reason: str | None = None
@@ -267,6 +286,29 @@ class FakeSlack:
         trouble = Trouble(method, error, times, status, retry_after, hang, after, when)
         self._web_api.troubles.append(trouble)
 
+    def end_streams(self) -> None:
+        """Let every stream die, as Slack does after some minutes; its message stays as it is."""
+        for channel in self.channels.values():
+            for message in channel.messages:
+                message.streaming = False
+        self.workspace.changed()
+
+    async def press_stop(self, user: str, channel: str, thread_ts: str) -> Ack:
+        """Press the stop button that Slack shows while an agent works in a thread."""
+        live = [one for one in self.channels[channel].thread(thread_ts) if one.streaming]
+        for message in live:
+            message.streaming = False
+        return await self.event(
+            {
+                "type": "agent_session_stopped",
+                "user": user,
+                "channel": channel,
+                "thread_ts": thread_ts,
+                "event_ts": self.workspace.new_ts(),
+                "streaming_message_ts": [message.ts for message in live],
+            }
+        )
+
     async def disconnect(self, reason: str = "refresh_requested") -> None:
         """Send `disconnect` on every open socket and close it a moment later."""
         await self._sockets.disconnect(reason)
@@ -275,6 +317,20 @@ class FakeSlack:
         """Make every response_url given out so far thirty minutes old."""
         for right in self.workspace.response_urls.values():
             right.expires = 0.0
+
+    def _place(self, user: str, channel: str) -> Channel:
+        return self.workspace.direct(user) if channel == f"D{user}" else self.channels[channel]
+
+    def _own(self, place: Channel, ts: str) -> tuple[Message, Json]:
+        message = place.message(ts)
+        if message is None:
+            raise AssertionError(f"There is no message {ts} in {place.id}.")
+        return message, shown(self.workspace, message)
+
+    async def _tell(self, place: Channel, events: list[Json]) -> list[Ack]:
+        if not place.is_member:
+            return []
+        return list(await asyncio.gather(*(self.event(event) for event in events)))
 
     def _view(self, view: View | str) -> View:
         found = view if isinstance(view, View) else self.workspace.view(view)

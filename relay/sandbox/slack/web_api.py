@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from relay.sandbox.slack import chat, reading, surfaces
+from relay.sandbox.slack import chat, reading, streams, surfaces
 from relay.sandbox.slack.refusals import RefusedError
 from relay.sandbox.slack.workspace import ApiCall, Json, Workspace
 
@@ -25,6 +25,7 @@ def _open_connection(workspace: Workspace, _arguments: Json) -> Json:
 METHODS: dict[str, Callable[[Workspace, Json], Json]] = {
     **chat.METHODS,
     **reading.METHODS,
+    **streams.METHODS,
     **surfaces.METHODS,
     "apps.connections.open": _open_connection,
 }

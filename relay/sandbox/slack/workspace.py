@@ -45,6 +45,8 @@ class Message:
     metadata: Json | None = None
     edited: int = 0
     history: list[tuple[str, Blocks]] = field(default_factory=list)
+    streaming: bool = False
+    files: list[Json] = field(default_factory=list)
 
     def rewrite(self, text: str, blocks: Blocks) -> None:
         """Give the message a new body and keep the old one in `history`."""
@@ -184,6 +186,7 @@ class Workspace:
         self.triggers: dict[str, Trigger] = {}
         self.response_urls: dict[str, ResponseUrl] = {}
         self.tickets: set[str] = set()
+        self.files: dict[str, bytes] = {}
         self._watchers: set[asyncio.Event] = set()
         self._last_ts = 0
 

@@ -1,0 +1,130 @@
+"""Somebody stops what the agent is doing: with a button, a word, a command, or Slack's own stop."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck
+
+from relay.domain.people import Person
+from relay.domain.runtime import Runtime
+from relay.slack import sentences
+from relay.slack.door import SlackDoor
+from relay.slack.tell import Tell
+from relay.slack.wire import read_session_stopped
+from relay.store import StoreError
+from relay.use_cases.post_reply import ANSWERED_WITHIN
+from relay.use_cases.stop_turn import Stop, begin_stop, end_stop
+from relay.use_cases.whisper import Listener
+
+StopTurn = Callable[[Runtime], Awaitable[bool | None]]
+
+
+class Stops:
+    """Stops turns for who may, and says what came of it.
+
+    Not a delivery: a stop that arrives late would end something else. `runs_for` tells the messages
+    whose turn is seen to run in a conversation.
+    """
+
+    def __init__(
+        self,
+        door: SlackDoor,
+        tell: Tell,
+        stop_turn: StopTurn,
+        runs_for: Callable[[Runtime], tuple[str, ...]],
+    ) -> None:
+        self._door = door
+        self._tell = tell
+        self._stop_turn = stop_turn
+        self._runs_for = runs_for
+
+    def soon(self, stopping: Coroutine[Any, Any, None]) -> None:
+        """Stop something without keeping the acknowledgement waiting."""
+        self._tell.soon(self._guarded(stopping))
+
+    async def stop(self, runtime: Runtime, person: Person, listener: Listener, key: str) -> None:
+        """Stop the turn of a conversation, if the person may, and say what came of it. Raises StoreError."""
+        door, now = self._door, self._door.clock()
+        stop = Stop(door.workspace.team_id, runtime, person, key, self._runs_for(runtime))
+        begun = await door.store.transact(lambda tx: begin_stop(tx, stop, door.rights, now))
+        if begun.again:
+            return
+        if not begun.verdict.allowed:
+            await self._tell.now(listener, sentences.refused_stop(begun.verdict.reason))
+            return
+        stopped = await self._stop_turn(runtime)
+        ended = door.clock()
+        await door.store.transact(lambda tx: end_stop(tx, stop, begun.message_ids, ended, stopped=stopped))
+        door.log.info("turn.stop", user_id=person.user_id, environment=runtime.environment, stopped=stopped)
+        said = {True: sentences.STOPPED, False: sentences.NOTHING_RUNS, None: sentences.NOT_STOPPED}
+        await self._tell.now(listener, said[stopped])
+
+    async def in_channel(
+        self, person: Person, listener: Listener, key: str, otherwise: Runtime | None
+    ) -> None:
+        """Stop the turn that runs for a channel; `otherwise` is the conversation of all its messages."""
+        found = await self._running(listener.channel_id, None)
+        runtimes = {runtime for runtime, _ in found}
+        if len(runtimes) > 1:
+            runtimes = {runtime for runtime, user_id in found if user_id == person.user_id}
+        if not found and otherwise is not None and otherwise.conversation_id:
+            runtimes = {otherwise}
+        await self._stop_one(runtimes, person, listener, key, several=bool(found))
+
+    async def in_thread(self, person: Person, listener: Listener, thread_ts: str, key: str) -> None:
+        """Stop the turn that runs for a thread."""
+        found = await self._running(listener.channel_id, thread_ts)
+        await self._stop_one({runtime for runtime, _ in found}, person, listener, key, several=bool(found))
+
+    async def of_message(self, message_id: str, person: Person, listener: Listener, key: str) -> None:
+        """Stop the turn that a message of ours began, as its Stop button asks."""
+
+        async def stop() -> None:
+            message = await self._door.store.transact(lambda tx: tx.messages.get(message_id))
+            if message is None or message.team_id != self._door.workspace.team_id:
+                await self._tell.now(listener, sentences.MALFORMED_BUTTON)
+                return
+            runtime = Runtime(message.environment, message.agent_id, message.conversation_id)
+            await self._stop_one(
+                set() if message.turn_ended else {runtime}, person, listener, key, several=False
+            )
+
+        await self._guarded(stop())
+
+    async def pressed_in_slack(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        """Take a press of the stop button that Slack itself shows while a turn runs."""
+        await ack()
+        event = read_session_stopped(body)
+        if event is None:
+            return
+
+        async def stop() -> None:
+            person = await self._door.people.person(event.user, str(body.get("team_id") or ""))
+            team_id = self._door.workspace.team_id
+            listener = Listener(team_id, event.channel, event.user, None, event.thread_ts)
+            key = f"event/{body.get('event_id') or event.event_ts}"
+            await self.in_thread(person, listener, event.thread_ts, key)
+
+        self.soon(stop())
+
+    async def _running(self, channel_id: str, thread_ts: str | None) -> list[tuple[Runtime, str]]:
+        team_id, since = self._door.workspace.team_id, self._door.clock() - ANSWERED_WITHIN
+        return await self._door.store.transact(
+            lambda tx: tx.stops.can_be(team_id, channel_id, thread_ts, since)
+        )
+
+    async def _stop_one(
+        self, runtimes: set[Runtime], person: Person, listener: Listener, key: str, *, several: bool
+    ) -> None:
+        if len(runtimes) == 1:
+            await self.stop(runtimes.pop(), person, listener, key)
+            return
+        await self._tell.now(listener, sentences.SEVERAL_RUN if several else sentences.NOTHING_RUNS)
+
+    async def _guarded(self, stopping: Coroutine[Any, Any, None]) -> None:
+        try:
+            await stopping
+        except StoreError as problem:
+            self._door.log.error("stop.not_stored", reason=str(problem))
+        except Exception:  # no error handler of Bolt's watches over this any more
+            self._door.log.exception("arrival.defect", kind="stop")

@@ -21,6 +21,7 @@ from relay.use_cases.retry_delivery import retry_delivery
 _PAGE = 200
 _LIMIT = 50
 _COUNTED = 1_000  # what is not listed is counted no further: it is read for that alone
+ENVIRONMENTS = "environments.list"
 Answer = dict[str, Any]
 Ask = Callable[[str, dict[str, str]], Awaitable[Answer]]
 
@@ -129,10 +130,16 @@ def _written(moment: datetime | None) -> str | None:
 
 
 class ControlSocket:
-    """Answers the command line over a socket that only this user may open (mode 0600)."""
+    """Answers the command line over a socket that only this user may open (mode 0600).
 
-    def __init__(self, store: Store, path: Path, log: Any) -> None:
+    `environments` answers what a running relay alone knows.
+    """
+
+    def __init__(
+        self, store: Store, environments: Callable[[], Awaitable[Answer]], path: Path, log: Any
+    ) -> None:
         self._store = store
+        self._environments = environments
         self._path = path
         self._log = log
         self._runner: web.AppRunner | None = None
@@ -163,20 +170,33 @@ class ControlSocket:
 
     async def _take(self, request: web.Request) -> web.Response:
         try:
-            found = await answer(self._store, request.match_info["question"], await request.json())
+            found = await self._answer(request.match_info["question"], await request.json())
         except (ControlError, StoreError) as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return web.json_response(found)
 
+    async def _answer(self, question: str, facts: dict[str, str]) -> Answer:
+        if question == ENVIRONMENTS:
+            return await self._environments()
+        return await answer(self._store, question, facts)
 
-async def ask(store_url: str, question: str, facts: dict[str, str]) -> Answer:
-    """Ask the running relay, or the store itself when none runs. Raises ControlError, StoreError."""
+
+async def ask_running(store_url: str, question: str, facts: dict[str, str]) -> Answer | None:
+    """Ask the running relay; None when none runs. Raises ControlError."""
     path = socket_path(store_url)
     if path.exists():
         try:
             return await _ask_running(path, question, facts)
         except aiohttp.ClientConnectorError:
             pass  # its socket outlived it: a relay that was killed
+    return None
+
+
+async def ask(store_url: str, question: str, facts: dict[str, str]) -> Answer:
+    """Ask the running relay, or the store itself when none runs. Raises ControlError, StoreError."""
+    found = await ask_running(store_url, question, facts)
+    if found is not None:
+        return found
     if not store_path(store_url).exists():
         raise ControlError(
             f"there is no store at {store_path(store_url)}: set RELAY_STORE_URL to the relay's"

@@ -89,11 +89,19 @@ def test_a_file_that_relay_config_names_must_be_there(tmp_path: Path) -> None:
         ('[[routes]]\nchannel = "ops"', 'route 1: channel must be a channel id, "dm" or "*"'),
         (
             '[[routes]]\napprovals = ["ops"]',
-            "route 1: approvals takes channel and user ids, not 'ops'",
+            'route 1: approvals takes channel ids, user ids, "thread" and "dm", not \'ops\'',
         ),
         (
             '[[routes]]\napprovals = "C0OPS"',
-            'route 1: approvals: say a list of channel and user ids, as in ["C0123ABCD"]',
+            'route 1: approvals: say a list of channel ids, user ids, "thread" and "dm", as in',
+        ),
+        (
+            '[[routes]]\napprovals = ["dm"]',
+            'route 1: approvals has "dm", and RELAY_APPROVERS names nobody',
+        ),
+        (
+            "[[routes]]\nconversation = 7",
+            'route 1: conversation: say "thread", "channel", "default" or a conversation id',
         ),
     ],
 )
@@ -153,6 +161,38 @@ def test_a_file_with_environments_and_routes_needs_neither_letta_nor_approvals_s
     assert config.environments["workshop"].api_key.get_secret_value() == "sk-2"
     assert config.routes[0].runtime.conversation_id == "conv-7"
     assert config.routes[0].places == ("C0CARDS", "U0LEAD")
+
+
+@pytest.mark.parametrize("rule", ["thread", "channel"])
+def test_a_route_may_give_each_thread_or_channel_a_conversation(tmp_path: Path, rule: str) -> None:
+    [route] = config_of(tmp_path, toml=f'[[routes]]\nconversation = "{rule}"\n').routes
+    assert (route.per, route.runtime.conversation_id) == (rule, "")
+    assert route.conversation == f"one for each {rule}"
+
+
+def test_an_app_server_makes_conversations_too(tmp_path: Path) -> None:
+    toml = '[[routes]]\nconversation = "thread"\n'
+    [route] = config_of(tmp_path, toml=toml, LETTA_BASE_URL="ws://127.0.0.1:4500").routes
+    assert route.per == "thread"
+
+
+def test_the_rule_may_stand_in_the_process_environment(tmp_path: Path) -> None:
+    [route] = config_of(tmp_path, LETTA_CONVERSATION_ID="thread").routes
+    assert route.per == "thread"
+
+
+def test_routes_with_a_conversation_for_each_thread_may_ask_in_different_places(tmp_path: Path) -> None:
+    toml = "".join(
+        f'[[routes]]\nchannel = "{channel}"\nconversation = "thread"\napprovals = ["{place}"]\n'
+        for channel, place in (("C0A", "C0CARDS"), ("C0B", "thread"))
+    )
+    assert [route.places for route in config_of(tmp_path, toml=toml).routes] == [("C0CARDS",), ("thread",)]
+
+
+def test_dm_stands_for_the_approvers_where_it_is_written(tmp_path: Path) -> None:
+    toml = '[[routes]]\napprovals = ["dm", "C0CARDS"]\n'
+    [route] = config_of(tmp_path, toml=toml, RELAY_APPROVERS="U0GRACE,U0LINUS").routes
+    assert route.places == ("U0GRACE", "U0LINUS", "C0CARDS")
 
 
 def test_an_environment_without_a_key_of_its_own_uses_letta_api_key(tmp_path: Path) -> None:

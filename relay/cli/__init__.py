@@ -43,6 +43,10 @@ def _command(name: str) -> Callable[[Namespace], int]:
         from relay.cli.check import check
 
         return check
+    if name == "environments":
+        from relay.cli.environments import environments
+
+        return environments
     if name == "demo":
         from relay.demo import demo
 

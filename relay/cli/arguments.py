@@ -32,6 +32,8 @@ def parser() -> ArgumentParser:
     _add(commands, "serve", "serve one workspace until stopped")
     _add(commands, "demo", "walk through the whole job between stand-ins, with no account")
     _add(commands, "check", "check the configuration and say what it comes to")
+    listing = _add(commands, "environments", "list the environments and how each is")
+    listing.add_argument("--json", action="store_true", help="print JSON")
     deliveries = commands.add_parser(
         "deliveries",
         help="see and mend what has to leave",

@@ -23,8 +23,11 @@ def _say(config: Config) -> None:
     print(f"  Slack: {'Socket Mode' if config.slack.app_token else 'HTTP'}, command {config.slack.command}")
     for route in config.routes:
         places = ", ".join(route.places)
-        where = f"{route.runtime.environment}, conversation {route.runtime.conversation_id}"
+        where = f"{route.runtime.environment}, conversation {route.conversation}"
         print(f"  channel {route.channel} -> {where}; cards: {places}")
+    for environment in config.environments.values():
+        if environment.is_app_server:
+            print(f"  environment {environment.name}: an App Server; it cancels turns when relay disconnects")
     approvers = ", ".join(sorted(config.approvers)) or "any full member"
     print(f"  approvers: {approvers}\n  store: {config.store_url}")
     for sentence in config.unused:

@@ -4,11 +4,11 @@ import asyncio
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 
 from relay.cli.ending import failed, misused
+from relay.cli.table import line, moment, print_table
 from relay.config import ConfigError, store_url
 from relay.control import ControlError, ask
 from relay.store import StoreError
@@ -56,7 +56,7 @@ def _answered(
 
 def _print_page(parsed: Namespace, found: dict[str, Any]) -> None:
     rows = [_row(delivery) for delivery in found["deliveries"]]
-    _print_table([_COLUMNS, *rows] if rows else [("no deliveries",)])
+    print_table([_COLUMNS, *rows] if rows else [("no deliveries",)])
     if found["more"]:
         state = f" --state {parsed.state}" if parsed.state else ""
         limit = f" --limit {parsed.limit}"
@@ -70,27 +70,12 @@ def _row(delivery: dict[str, Any]) -> tuple[str, ...]:
         delivery["kind"],
         delivery["state"],
         delivery["environment"] or "-",
-        _time(delivery["created_at"]),
+        moment(delivery["created_at"]),
         str(delivery["attempts"]),
-        _time(delivery["next_attempt_at"]),
-        _line(delivery["last_error"]),
+        moment(delivery["next_attempt_at"]),
+        line(delivery["last_error"]),
     )
 
 
-def _time(written: str | None) -> str:
-    return datetime.fromisoformat(written).strftime("%Y-%m-%d %H:%M:%SZ") if written else "-"
-
-
-def _line(text: str) -> str:
-    """Return what another program said as one line that tells a terminal nothing."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
-
-
 def _print_whole(found: dict[str, Any]) -> None:
-    _print_table([(f"{name}:", json.dumps(value, ensure_ascii=False)) for name, value in found.items()])
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table([(f"{name}:", json.dumps(value, ensure_ascii=False)) for name, value in found.items()])

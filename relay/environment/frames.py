@@ -178,6 +178,7 @@ class Delta(_Frame):
     content: Any = None
     message: Any = None
     tool_call_id: str = ""
+    tool_name: str = ""
     status: str = ""
     tool_return: Any = None
     otid: str = ""
@@ -200,9 +201,10 @@ class StreamDelta(Frame):
 
 
 class InputAccepted(Frame):
-    """The device's answer to an input of ours: whether it took it."""
+    """The device's answer to an input of ours: whether it took it, and what it does with it."""
 
     accepted: bool = False
+    disposition: str = ""
     error: str | None = None
 
 

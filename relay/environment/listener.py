@@ -19,12 +19,14 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from relay.config import Environment
-from relay.domain.deliveries import Delivered, Delivery, Outcome, Refused, Retry
+from relay.domain.deliveries import Delivery, Outcome, Retry
 from relay.domain.runtime import Runtime
 from relay.environment import frames, outgoing
-from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
+from relay.environment.directory import Directory
+from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
 from relay.environment.pair import Ears, Pair, RuntimeRefusedError, SocketsLostError
 from relay.environment.turns import Arrival
+from relay.environment.verdicts import meaning_of_input
 from relay.store import StoreError
 
 _PING_EVERY = 30.0
@@ -95,6 +97,7 @@ class Listener:
         self._turned = asyncio.Condition()
         self._hurry = asyncio.Event()
         self.presence = Presence(up=False)
+        self.mode = ""  # the permission mode, as the device told it last
         self._moved_at = time.monotonic()
 
     @property
@@ -187,11 +190,13 @@ class Listener:
         async def awaited(ended: tuple[str, ...]) -> frozenset[str]:
             return await self._on_behind(self._runtime, ended)
 
-        def seen(frame: frames.Frame) -> None:
-            self._moved_at = time.monotonic()
-            self._on_frame(self._runtime, frame)
+        return Ears(take, awaited, in_step, self._seen, self._new_id, self.log)
 
-        return Ears(take, awaited, in_step, seen, self._new_id, self.log)
+    def _seen(self, frame: frames.Frame) -> None:
+        self._moved_at = time.monotonic()
+        if isinstance(frame, frames.DeviceStatus):
+            self.mode = frame.device_status.current_permission_mode or self.mode
+        self._on_frame(self._runtime, frame)
 
     @contextlib.asynccontextmanager
     async def _open(self, connection_id: str) -> "AsyncIterator[dict[str, aiohttp.ClientWebSocketResponse]]":
@@ -241,27 +246,30 @@ class Listener:
 
     async def answer(self, delivery: Delivery) -> Outcome:
         """Decide a tool call over the open control socket and return what the device said."""
-        self._moved_at = time.monotonic()
-        if self._pair is None:
-            return Retry("the status sockets are not open", away=True)
         body = delivery.body
-        request_id = self._new_id()
         frame = outgoing.approval_response(
-            request_id,
+            self._new_id(),
             body["agent_id"],
             body["conversation_id"],
             body["tool_call_id"],
             approve=body["approve"],
             reason=body["reason"],
         )
+        return await self._put_in(frame)
+
+    async def submit(self, delivery: Delivery, message: dict[str, Any]) -> Outcome:
+        """Hand over a person's message over the open socket and return what the device said."""
+        where = (delivery.body["agent_id"], delivery.body["conversation_id"])
+        return await self._put_in(outgoing.create_message(self._new_id(), *where, message))
+
+    async def _put_in(self, frame: dict[str, Any]) -> Outcome:
+        self._moved_at = time.monotonic()
+        if self._pair is None:
+            return Retry("its sockets are not open", away=True)
         try:
-            said = await self._pair.ask(request_id, frame)
+            said = await self._pair.ask(frame["request_id"], frame)
         except (TimeoutError, aiohttp.ClientError, ConnectionError):
             return Retry("the device did not answer over its socket", uncertain=True)
         if not isinstance(said, frames.InputAccepted):
             return Retry("the device answered something else over its socket", uncertain=True)
-        if said.accepted:
-            return Delivered({"via": "socket"})
-        return Refused(
-            "the device did not take the answer", said=said.error or "", over=frames.is_not_pending(said)
-        )
+        return meaning_of_input(said)

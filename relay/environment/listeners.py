@@ -88,10 +88,18 @@ class Listeners:
         except KeyError:
             return Refused(f"the configuration no longer has an environment named {delivery.environment!r}")
 
+    async def submit(self, delivery: Delivery, message: dict[str, Any]) -> Outcome:
+        """Hand over a message over the socket of the conversation it is for."""
+        return await self.open(_runtime(delivery)).submit(delivery, message)
+
     async def stop_turn(self, runtime: Runtime) -> bool | None:
         """Stop the turn of a conversation; return whether there was one, None: it cannot be reached."""
         listener = self._all.get(runtime)
         return await listener.stop_turn() if listener is not None else None
+
+    def mode(self, environment: str) -> str:
+        """Return the permission mode of an environment, as its device told it last; empty: not told."""
+        return next((one.mode for one in self._by_environment.get(environment, ()) if one.mode), "")
 
     def away(self, environment: str) -> Presence | None:
         """Return how an environment is when it is known to be away: the longest of its conversations."""

@@ -72,6 +72,11 @@ def messages_list(request_id: str, agent_id: str, conversation_id: str, before: 
     return {**frame, "query": {"before": before}} if before else frame
 
 
+def conversation(request_id: str, agent_id: str) -> dict[str, Any]:
+    """Return the frame that makes a conversation, where there is no endpoint to ask for one."""
+    return {"type": "conversation_create", "request_id": request_id, "body": {"agent_id": agent_id}}
+
+
 def abort(request_id: str, agent_id: str, conversation_id: str) -> dict[str, Any]:
     """Return the frame that stops the running turn with what it asks."""
     return {

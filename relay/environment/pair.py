@@ -27,6 +27,7 @@ _HOLD = 0.05
 _STATE_WITHIN = 5.0
 _ANSWER_WITHIN = 10.0
 _LOOK_AGAIN = 10.0
+_HOW_IT_ENDED = 1.0  # a turn that was stopped says so in a moment
 _MOST_PAGES = 10
 
 Socket = aiohttp.ClientWebSocketResponse
@@ -244,16 +245,22 @@ class Pair:
             wanted = await self._ears.awaited(behind.ended or ())
             if not wanted:
                 continue
+            if behind.heard:
+                await asyncio.sleep(_HOW_IT_ENDED)
             try:
                 found = await self._said(wanted)
             except (TimeoutError, SocketsLostError) as problem:
                 self._ears.log.warning("conversation.not_read", reason=str(problem) or "no answer in time")
-                found = ()
-            await self._ears.take(self._epoch, [Missed(found, self._of_what(behind, found))])
+                found, wanted = (Exchange(behind.ended or (), ()),) if behind.heard else (), frozenset()
+            unseen = wanted - {message_id for one in found for message_id in one.message_ids}
+            over = self._of_what(behind, found, unseen)
+            await self._ears.take(
+                self._epoch, [Missed(found, over, tuple(unseen) if over.ended is None else ())]
+            )
 
-    def _of_what(self, behind: Behind, found: tuple[Exchange, ...]) -> Behind:
+    def _of_what(self, behind: Behind, found: tuple[Exchange, ...], unseen: frozenset[str]) -> Behind:
         """Return which turns are over; a message on its way may be listed before its turn is told of."""
-        if behind.ended is not None or all(one.answers for one in found):
+        if behind.ended is not None or (not unseen and all(one.answers for one in found)):
             return behind
         if behind.last and not self.alive:
             return behind

@@ -47,6 +47,9 @@ class Sequencer:
             return [frame]
         if frame.event_seq > self._newest.event_seq:
             self._newest = frame
+        if not self._early and frame.event_seq == self._last + 1:
+            self._last = frame.event_seq
+            return [frame]
         self._count += 1
         heapq.heappush(self._early, (frame.event_seq, self._count, frame))
         if self._last == 0 or frame.event_seq > self._last + _FURTHEST:

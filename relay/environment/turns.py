@@ -6,7 +6,6 @@ Pure: frames in, arrivals out. Which of our messages a turn answers is told by
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from relay.domain.approvals import Evidence, ToolReturned, ToolStarted
 from relay.environment.frames import (
@@ -53,20 +52,11 @@ class TurnEnded:
     message_ids: tuple[str, ...]
 
 
-class Ending(StrEnum):
-    """How a turn ended of which its words do not tell."""
-
-    STOPPED = "stopped"
-    WORDLESS = "wordless"
-
-
 @dataclass(frozen=True)
-class EndTold:
-    """The device said how a turn ended, and that is all there is to tell."""
+class TurnStopped:
+    """A turn was stopped before its end."""
 
     message_ids: tuple[str, ...]
-    key: str
-    ending: Ending
 
 
 @dataclass(frozen=True)
@@ -117,6 +107,7 @@ class Behind:
 
     ended: tuple[str, ...] | None = None
     failed: bool = False
+    heard: bool = False  # all of it was heard, as far as its pieces are numbered
     last: bool = False  # what has no answer now gets none
 
 
@@ -134,13 +125,14 @@ class Missed:
 
     exchanges: tuple[Exchange, ...]
     behind: Behind
+    unseen: tuple[str, ...] = ()  # messages that the environment took and that are not in the conversation
 
     @property
     def over(self) -> tuple[str, ...]:
         """The messages whose turns are over."""
         if self.behind.ended is not None:
             return self.behind.ended
-        return tuple(message_id for one in self.exchanges for message_id in one.message_ids)
+        return (*(message_id for one in self.exchanges for message_id in one.message_ids), *self.unseen)
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -155,7 +147,7 @@ Arrival = (
     Reply
     | TurnFailed
     | TurnEnded
-    | EndTold
+    | TurnStopped
     | ToolAsked
     | Pending
     | Proof
@@ -186,14 +178,6 @@ class _Turn:
     active: bool = False
 
 
-@dataclass(frozen=True)
-class _Over:
-    """The turn that ended last, until the device says how."""
-
-    message_ids: tuple[str, ...] = ()
-    told: bool = True
-
-
 class Turns:
     """Follows the turns of one conversation."""
 
@@ -203,7 +187,7 @@ class Turns:
         self._turn = _Turn(whole=False)
         self._listed: tuple[str, ...] | None = None
         self._processing = False
-        self._over = _Over()
+        self._over: tuple[str, ...] = ()  # whose turn ended last, until the device says how
 
     def take(self, frame: Frame) -> list[Arrival]:
         """Return what `frame` brings, in order. Frames of sub-agents bring nothing."""
@@ -340,15 +324,12 @@ class Turns:
         elif frame.error or "error" in frame.stop_reason:
             self._turn.error = self._turn.error or error_words(frame.error)
         arrivals = self._end() if self._turn.active or self._turn.error else []
-        return [*arrivals, *self._how(frame)]
+        return [*arrivals, *self._stopped(frame)]
 
-    def _how(self, frame: TurnFinished) -> list[Arrival]:
-        """Return what is to be said of how the last turn ended, when nothing else says it."""
-        over, self._over = self._over, _Over()
-        ending = Ending.STOPPED if frame.stop_reason in _STOPPED else Ending.WORDLESS
-        if not over.message_ids or (ending is Ending.WORDLESS and over.told):
-            return []
-        return [EndTold(over.message_ids, f"turn-end/{frame.turn_id}", ending)]
+    def _stopped(self, frame: TurnFinished) -> list[Arrival]:
+        """Return whose turn was stopped: the loop's rest was told before, and said nothing of that."""
+        over, self._over = self._over, ()
+        return [TurnStopped(over)] if over and frame.stop_reason in _STOPPED else []
 
     def _end(self) -> list[Arrival]:
         arrivals = self._complete()
@@ -357,12 +338,15 @@ class Turns:
         if turn.error and message_ids:
             run_id = turn.runs[-1] if turn.runs else ""
             arrivals.append(TurnFailed(message_ids, f"turn-failed/{run_id}", turn.error))
-        if not turn.whole:
-            arrivals.append(Behind(message_ids, failed=bool(turn.error)))
-        elif message_ids:
+        told = turn.spoke or bool(turn.error)
+        if not message_ids:
+            arrivals.append(Behind())  # whose turn that was, the conversation tells
+        elif not turn.whole or not told:
+            # A turn without a word may be one whose words its device could not send.
+            arrivals.append(Behind(message_ids, failed=bool(turn.error), heard=turn.whole))
+        else:
             arrivals.append(TurnEnded(message_ids))
-        # What was missed is told once it is read.
-        self._over = _Over(message_ids, told=turn.spoke or bool(turn.error) or not turn.whole)
+        self._over = message_ids
         self._turn = _Turn()
         return arrivals
 

@@ -1,4 +1,4 @@
-"""What an HTTP answer of the environment means: the one place that says retry or final."""
+"""What an answer of the environment means, by HTTP or by socket: the one place that says retry or final."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from relay.domain.deliveries import Delivered, Outcome, Refused, Retry
-from relay.environment.frames import answer, whole
+from relay.environment.frames import InputAccepted, answer, is_not_pending, whole
 
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE})
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -17,6 +17,8 @@ _HINTS: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "the key may not use this environment: check LETTA_API_KEY and the device's owner",
 }
 _LONGEST_QUOTE = 200
+# As the device words what passes: it starts or stops, moves to another computer, or has too much to do.
+_PASSING = ("no longer active", "switching computers", "at capacity", "rejected by the queue")
 
 
 def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) -> Outcome:
@@ -45,6 +47,21 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
     # A server that failed, or gave up waiting, may have handed it on before.
     uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
     return Retry(f"the environment answered {status}", after, uncertain=uncertain, said=_quote(body))
+
+
+def meaning_of_input(said: InputAccepted) -> Outcome:
+    """Return what a device's answer to an input over its socket means.
+
+    Taken is taken, whether it starts now, is queued behind a turn, or had been taken before.
+    """
+    if said.accepted:
+        return Delivered({"via": "socket", "disposition": said.disposition})
+    why = whole(said.error or "")[:_LONGEST_QUOTE]
+    if is_not_pending(said):
+        return Refused("the device did not take the answer", said=why, over=True)
+    if not why or any(words in why.lower() for words in _PASSING):
+        return Retry("the device did not take it", said=why)
+    return Refused("the device refused it", said=why)
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float | None:

@@ -91,6 +91,20 @@ async def test_on_a_full_disk_people_are_told_that_nothing_was_sent(
     assert [message.last_line for message in idle.environment.received] == ["hello"]
 
 
+async def test_a_post_on_a_full_disk_is_handed_back_to_slack_which_brings_it_again(
+    idle: World, process: RelayProcess
+) -> None:
+    post = {"type": "app_mention", "user": ADA, "channel": OPS, "text": "<@U0RELAY> keep this"}
+    asked = idle.slack.workspace.post(idle.slack.channels[OPS], ADA, "@relay keep this", [])
+    payload = idle.slack.event_payload(post | {"ts": asked.ts, "team": idle.slack.team_id})
+    process.allow_files_of(FULL)
+    assert (await idle.slack.event(payload)).status == 503
+    await idle.told(ADA, "I could not store that, so nothing is sent yet.")
+    process.allow_files_of(2**40)
+    assert (await idle.slack.event(payload, retry_num=1, retry_reason="http_error")).ok
+    await idle.thread_says("echo: keep this")
+
+
 async def test_a_click_on_a_full_disk_decides_nothing_and_says_so(idle: World, process: RelayProcess) -> None:
     crowd = Crowd(idle, commands=1, clicks=1)
     crowd.up.set()

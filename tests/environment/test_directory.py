@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from relay.config import Environment
-from relay.environment.directory import Directory, EnvironmentAwayError, LookupRefusedError
+from relay.environment.directory import Directory
+from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
 
 V2 = {"environmentMessageProtocol": "v2-input"}
 

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr, ValidationError
 
 from relay.config import Environment
-from relay.domain.deliveries import Delivered, Delivery, Kind, State
+from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, State
 from relay.environment.directory import Directory
 from relay.environment.frames import MessagesBody, answer
 from relay.environment.sender import EnvironmentSender, body_of
@@ -184,6 +184,11 @@ async def at_once(delivery: Delivery, connection_id: str) -> bool:
     return True
 
 
+async def not_by_socket(delivery: Delivery, message: dict[str, Any]) -> Outcome:
+    """An environment behind the API is given nothing by a socket."""
+    raise AssertionError(delivery.id)
+
+
 ODD_IDS = ["connection-1", "a b", "a/b", "../up", "a?b#c", "ünï/🦜", "%2F", "a%20b", "a:b@c", "a;b=c&d+e"]
 
 
@@ -209,9 +214,9 @@ async def sent_path(connection_id: str) -> str:
             api_key=SecretStr("sk"),
             connection_id=connection_id,
         )
-        sender = EnvironmentSender(
-            session, Directory(client, lambda *_, **__: None), {"workshop": environment}, lambda: NOW, at_once
-        )
+        directory = Directory(client, lambda *_, **__: None)
+        environments = {"workshop": environment}
+        sender = EnvironmentSender(session, directory, environments, lambda: NOW, at_once, not_by_socket)
         assert isinstance(await sender.send(MESSAGE), Delivered)
     [path] = seen
     return path

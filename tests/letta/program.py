@@ -55,9 +55,9 @@ class LettaProgram:
         await self._serve("--computer-name", "workshop", "--lifecycle-output", "jsonl")
         await self.says('"connected"')
 
-    async def start_app_server(self) -> str:
-        """Start it as an App Server on a free port and return the address of its socket."""
-        await self._serve("--listen", "ws://127.0.0.1:0")
+    async def start_app_server(self, address: str = "ws://127.0.0.1:0") -> str:
+        """Start it as an App Server, on a free port unless told, and return the address of its socket."""
+        await self._serve("--listen", address)
         line = await self.says("ws://127.0.0.1:")
         return next(word for word in line.split() if word.startswith("ws://127.0.0.1:"))
 

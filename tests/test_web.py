@@ -65,8 +65,6 @@ def _now() -> int:
         ({"X-Slack-Signature": "v0=0"}, "absent"),
         ({"X-Slack-Request-Timestamp": "1"}, "absent"),
         (_signed(1), "stale"),
-        (_signed(_now() + 3_600), "stale"),
-        (_signed(_now(), "another secret"), "bad"),
         ({**_signed(1), "X-Slack-Request-Timestamp": "yesterday"}, "bad"),
         ({**_signed(1), "X-Slack-Request-Timestamp": "9" * 400}, "bad"),
     ],
@@ -76,6 +74,16 @@ async def test_a_refused_signature_is_logged_with_its_reason_and_without_the_bod
 ) -> None:
     assert await door(headers) == 401
     assert heard.lines == [{"event": "slack.refused_signature", "reason": reason, "refused": {reason: 1}}]
+
+
+async def test_a_signature_of_the_future_is_logged_as_stale(door: Door, heard: Heard) -> None:
+    assert await door(_signed(_now() + 3_600)) == 401
+    assert [line["reason"] for line in heard.lines] == ["stale"]
+
+
+async def test_a_signature_of_another_secret_is_logged_as_bad(door: Door, heard: Heard) -> None:
+    assert await door(_signed(_now(), "another secret")) == 401
+    assert [line["reason"] for line in heard.lines] == ["bad"]
 
 
 async def test_a_good_signature_is_not_logged(door: Door, heard: Heard) -> None:

@@ -250,7 +250,7 @@ def test_words_of_a_turn_that_nobody_in_slack_began_are_told_to_nobody() -> None
         json.dumps({"type": "stream_delta", "delta": words}),
         json.dumps({"type": "turn_finished", "stop_reason": "end_turn", "run_id": "r"}),
     ]
-    assert follow(texts) == [Behind(ended=())]
+    assert follow(texts) == [Behind()]
 
 
 def test_words_parted_by_a_queued_message_are_two_replies() -> None:

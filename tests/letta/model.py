@@ -75,6 +75,7 @@ class Mind:
     steps: list[Step] = field(default_factory=list)
     requests: list[Json] = field(default_factory=list)
     answers: int = 0
+    streamed: int = 0
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def next_step(self, request: Json) -> Step:
@@ -89,6 +90,17 @@ class Mind:
         async with asyncio.timeout(WAIT_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.requests) >= number)
         return self.requests[number - 1]
+
+    async def answered(self, number: int) -> None:
+        """Wait until the answer number `number` has been streamed to its end."""
+        async with asyncio.timeout(WAIT_SECONDS), self._changed:
+            await self._changed.wait_for(lambda: self.streamed >= number)
+
+    async def has_streamed(self) -> None:
+        """Note that an answer has been streamed to its end."""
+        async with self._changed:
+            self.streamed += 1
+            self._changed.notify_all()
 
     def hang(self, then: Say | Use | Fail | BreakOff) -> asyncio.Event:
         """Have the next request hang; return the event that releases it to do what `then` says."""
@@ -160,6 +172,8 @@ class FakeModel:
             return response
         for chunk in chunks(step, asked["model"], mind.answers):
             await response.write(b"data: " + chunk + b"\n\n")
+        await response.write_eof()
+        await mind.has_streamed()
         return response
 
 

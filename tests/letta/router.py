@@ -47,6 +47,7 @@ class FakeRouter:
         self.behaviour: Behaviour = "translating"
         self.layout: Layout = "one"
         self.closed_to_devices = False
+        self.turned_away = 0  # devices that came while it was closed to them
         self.answers_to_lose = 0
         self.keeps_connections = False
         self.url = ""
@@ -185,6 +186,8 @@ class FakeRouter:
 
     async def _device_socket(self, request: web.Request) -> web.StreamResponse:
         if self.closed_to_devices:
+            self.turned_away += 1
+            self._change()
             return web.Response(status=503)
         socket = web.WebSocketResponse(max_msg_size=0, timeout=1.0)
         await socket.prepare(request)

@@ -52,3 +52,13 @@ async def test_a_turn_stopped_at_the_device_withdraws_its_card(here: LettaWorld)
     await here.slack.slash(ADA, OPS, "something else then")
     await here.thread_says("Next.")
     assert here.made("made.txt") is None
+
+
+async def test_a_turn_stopped_at_the_device_is_said_in_its_thread(here: LettaWorld) -> None:
+    here.mind.steps = [bash("echo built > made.txt")]
+    await here.slack.slash(ADA, OPS, "build it")
+    await here.card()
+    assert (await here.router.ask({"type": "abort_message", "runtime": here.runtime}))["aborted"]
+    said = await here.thread_says("The agent's turn was stopped.")
+    assert said.thread_ts == here.slack.channels[OPS].messages[0].ts
+    assert here.words(OPS).count("The agent's turn was stopped.") == 1

@@ -84,6 +84,42 @@ async def test_a_model_that_breaks_off_is_said_once(here: LettaWorld) -> None:
     assert here.words(OPS).count("The agent could not finish") == 1
 
 
+async def test_a_turn_that_succeeded_at_its_second_attempt_is_not_said_to_have_failed(
+    here: LettaWorld,
+) -> None:
+    here.mind.steps = [BreakOff("Well, "), Say("I made it.")]
+    await here.slack.slash(ADA, OPS, "hello")
+    await here.thread_says("I made it.")
+    here.mind.steps = [Say("Next.")]
+    await here.slack.slash(ADA, OPS, "next")
+    await here.thread_says("Next.")
+    assert "could not finish" not in here.words(OPS)
+
+
+async def test_words_of_an_attempt_that_was_given_up_are_no_reply(here: LettaWorld) -> None:
+    here.mind.steps = [BreakOff("Well, "), Say("I made it.")]
+    await here.slack.slash(ADA, OPS, "hello")
+    await here.thread_says("I made it.")
+    assert "Well," not in here.words(OPS)
+
+
+async def test_a_turn_that_ends_without_a_word_is_said_to_have_ended(here: LettaWorld) -> None:
+    here.mind.steps = [Say("")]
+    await here.slack.slash(ADA, OPS, "hello")
+    said = await here.thread_says("The agent ended its turn without a word.")
+    assert said.thread_ts == here.slack.channels[OPS].messages[0].ts
+
+
+async def test_words_said_while_the_status_sockets_were_away_are_posted_once(here: LettaWorld) -> None:
+    words = here.mind.hang(Say("Late words."))
+    await here.slack.slash(ADA, OPS, "hello")
+    await here.mind.asked(1)
+    here.router.cut_status_sockets()
+    words.set()
+    await here.slack.wait_for(lambda slack: "Late words." in here.words(OPS), 40)
+    assert here.words(OPS).count("Late words.") == 1
+
+
 async def test_status_sockets_cut_while_a_decision_is_open_change_nothing(both: LettaWorld) -> None:
     both.mind.steps = [bash("echo built > made.txt"), Say("It is built.")]
     await both.slack.slash(ADA, OPS, "build it")

@@ -41,7 +41,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
-# The same tests with many more examples: hours, not minutes.
+# The same tests with many more examples, and whole days of 2,000 turns (tests/soak): hours, not minutes.
 nightly: $(STAMP)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -o timeout=14400 $(ARGS)
 

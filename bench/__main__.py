@@ -13,18 +13,20 @@ from time import perf_counter
 
 from bench.commands import Commands
 from bench.contestants import CONTESTANTS, ROOT, ContestantError, cores
+from bench.live import live
+from bench.live import report as live_report
 from bench.report import report
 from bench.rounds import Figures, Lengths, one_round
 from bench.stub import Stub
 
-_WHOLE = Lengths(rounds=3, schedule=6.0, saturation=4.0, drain=12.0)
-_QUICK = Lengths(rounds=1, schedule=2.0, saturation=1.5, drain=5.0)
+_WHOLE = Lengths(rounds=3, schedule=6.0, saturation=4.0, drain=12.0, turns=400)
+_QUICK = Lengths(rounds=1, schedule=2.0, saturation=1.5, drain=5.0, turns=60)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(prog="bench", description="Measures the relay beside plain Bolt.")
-    parser.add_argument("--quick", action="store_true", help="one short round: about 30 seconds, for trying")
+    parser.add_argument("--quick", action="store_true", help="one short round: under a minute, for trying")
     lengths = _QUICK if parser.parse_args(arguments).quick else _WHOLE
     try:
         asyncio.run(_measure(lengths))
@@ -57,7 +59,9 @@ async def _measure(lengths: Lengths) -> None:
                     f"round {number} of {lengths.rounds}: {one.title}, at {perf_counter() - began:.0f} s",
                     flush=True,
                 )
-    print(f"\nmedians of {lengths.rounds} interleaved rounds\n\n{report(results)}", flush=True)
+    print(f"\nmedians of {lengths.rounds} interleaved rounds\n\n{report(results)}\n", flush=True)
+    echo, relay = await live(seconds=lengths.schedule, turns=lengths.turns)
+    print(live_report(echo, relay), flush=True)
 
 
 def _sync() -> float:

@@ -28,6 +28,11 @@ def channel(conversation: int) -> str:
     return f"C0BENCH{conversation:04d}"
 
 
+def cards(conversation: int) -> str:
+    """Return the channel in which a conversation's cards are posted."""
+    return f"C1BENCH{conversation:04d}"
+
+
 def number_in(body: bytes) -> int | None:
     """Return the number of the command whose text is in `body`."""
     found = _NUMBER.search(body)
@@ -46,21 +51,30 @@ class Commands:
         return list(_signed(range(first, self._next)))
 
 
-def _signed(numbers: range) -> Iterator[Command]:
+def signed(body: bytes) -> bytes:
+    """Return a request with this body, signed now."""
     timestamp = str(int(time.time()))
-    secret = SIGNING_SECRET.encode()
+    told = b"v0:%b:%b" % (timestamp.encode(), body)
+    signature = hmac.new(SIGNING_SECRET.encode(), told, hashlib.sha256).hexdigest()
+    return _head(len(body), timestamp, signature) + body
+
+
+def command_in(place: int, number: int) -> bytes:
+    """Return a signed command typed in one conversation."""
+    return signed(_body(number, place))
+
+
+def _signed(numbers: range) -> Iterator[Command]:
     for number in numbers:
-        body = _body(number)
-        signature = hmac.new(secret, b"v0:%b:%b" % (timestamp.encode(), body), hashlib.sha256).hexdigest()
-        yield Command(number, _head(len(body), timestamp, signature) + body)
+        yield Command(number, signed(_body(number, number % CONVERSATIONS)))
 
 
-def _body(number: int) -> bytes:
+def _body(number: int, place: int) -> bytes:
     fields = {
         "token": "gIkuvaNzQIHg97ATvDxqgjtO",
         "team_id": TEAM,
         "team_domain": "bench",
-        "channel_id": channel(number % CONVERSATIONS),
+        "channel_id": channel(place),
         "channel_name": "bench",
         "user_id": f"U0BENCH{number % _PEOPLE:03d}",
         "user_name": "bench",

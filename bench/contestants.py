@@ -13,7 +13,7 @@ from time import perf_counter
 
 import aiohttp
 
-from bench.commands import CONVERSATIONS, SIGNING_SECRET, channel
+from bench.commands import CONVERSATIONS, SIGNING_SECRET, cards, channel
 from bench.stub import CONNECTION, DEVICE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,12 +35,20 @@ class Contestant:
     arguments: tuple[str, ...]
     forwards: bool = True
     durable: bool = False
+    conversations: int = CONVERSATIONS
+    quotes: bool = False  # whether a message quotes each command: Slack takes about one a second a channel
 
 
 BOLT = Contestant("bolt", "(b) bare Bolt, only acks", ("-m", "bench.bolt_acks"), forwards=False)
 BOLT_HTTPX = Contestant("bolt-httpx", "(c) Bolt + httpx, nothing stored", ("-m", "bench.bolt_httpx"))
 RELAY = Contestant("relay", "(e) relay serve", ("-m", "relay", "serve"), durable=True)
 CONTESTANTS = (BOLT, BOLT_HTTPX, RELAY)
+# Beside these: what listens and is clicked at. The first does no more than passing on what comes.
+LIVE = 500
+ECHO = Contestant("echo", "the stand-ins' own time", ("-m", "bench.echo"), conversations=LIVE)
+LIVE_RELAY = Contestant(
+    "live", "relay serve", ("-m", "relay", "serve"), durable=True, conversations=LIVE, quotes=True
+)
 
 
 @dataclass
@@ -73,7 +81,8 @@ def cores() -> tuple[int, int]:
 async def running(contestant: Contestant, stub_port: int, folder: Path) -> AsyncIterator[Server]:
     """Run a contestant in `folder` from its start until the block ends."""
     printed = folder / "printed"
-    variables = _variables(stub_port) | (_relay_variables(folder) if contestant.durable else _BOLT_VARIABLES)
+    own = _relay_variables(folder, contestant) if contestant.durable else _BOLT_VARIABLES
+    variables = _variables(stub_port) | own
     began = perf_counter()
     with printed.open("wb") as out:
         child = await asyncio.create_subprocess_exec(
@@ -105,9 +114,9 @@ def _variables(stub_port: int) -> dict[str, str]:
 _BOLT_VARIABLES = {"LETTA_CONNECTION_ID": CONNECTION}
 
 
-def _relay_variables(folder: Path) -> dict[str, str]:
+def _relay_variables(folder: Path, contestant: Contestant) -> dict[str, str]:
     configuration = folder / "relay.toml"
-    configuration.write_text(_relay_toml(), encoding="utf-8")
+    configuration.write_text(_relay_toml(contestant), encoding="utf-8")
     return {
         "LETTA_DEVICE_ID": DEVICE,
         "RELAY_APPROVALS_CHANNEL": "C0APPROVALS",
@@ -117,13 +126,15 @@ def _relay_variables(folder: Path) -> dict[str, str]:
     }
 
 
-def _relay_toml() -> str:
-    """Return a route for each conversation; Slack would take one quoting message a second a channel."""
+def _relay_toml(contestant: Contestant) -> str:
+    """Return a route for each conversation."""
     routes = (
         f'[[routes]]\nchannel = "{channel(place)}"\nenvironment = "default"\nconversation = "conv-{place}"\n'
-        for place in range(CONVERSATIONS)
+        f'approvals = ["{cards(place)}"]\n'
+        for place in range(contestant.conversations)
     )
-    return "[slack]\nquote_commands = false\n\n" + "\n".join(routes)
+    quotes = "true" if contestant.quotes else "false"
+    return f"[slack]\nquote_commands = {quotes}\n\n" + "\n".join(routes)
 
 
 async def _wait_for_start(

@@ -97,6 +97,13 @@ class Load:
         while self._idle:
             self._idle.pop().close()
 
+    async def send(self, request: bytes) -> bytes | None:
+        """Send one request and return the whole answer, or None when the connection is lost."""
+        connection = self._idle.pop() if self._idle else await self._connect()
+        answer = await connection.exchange(request)
+        self._idle.append(connection)
+        return answer
+
     async def saturate(
         self, commands: Sequence[Command], connections: int, seconds: float, arrival: Arrival | None = None
     ) -> Outcome:
@@ -123,16 +130,14 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for place, command in enumerate(commands):
                 moment = began + place / rate
-                await _until(moment)
+                await until(moment)
                 group.create_task(self._one(command, moment, outcome))
         outcome.seconds = perf_counter() - began
         return outcome
 
     async def _one(self, command: Command, moment: float, outcome: Outcome) -> None:
-        connection = self._idle.pop() if self._idle else await self._connect()
-        answer = await connection.exchange(command.request)
+        answer = await self.send(command.request)
         outcome.take(command, answer, perf_counter() - moment)
-        self._idle.append(connection)
 
 
 async def _in_turn(
@@ -148,6 +153,7 @@ async def _in_turn(
             await arrival(command.number, max(until - perf_counter(), 0.0))
 
 
-async def _until(moment: float) -> None:
+async def until(moment: float) -> None:
+    """Wait until a moment of `perf_counter`, to the microsecond."""
     while (left := moment - perf_counter()) > 0:  # noqa: ASYNC110 - a moment comes without an event
         await asyncio.sleep(left - _SPIN if left > 2 * _SPIN else 0)

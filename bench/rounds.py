@@ -25,6 +25,7 @@ class Lengths:
     schedule: float
     saturation: float
     drain: float
+    turns: int  # recorded turns to live through
 
 
 @dataclass(frozen=True)

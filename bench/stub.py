@@ -91,10 +91,10 @@ class Stub:
         if path.endswith("/messages"):
             return await self._take_message(request)
         if path.startswith("/api/"):
-            return _json(_slack(path.removeprefix("/api/"), await request.read()))
+            return json_answer(to_call(path.removeprefix("/api/"), await request.read()))
         if path.endswith("/status/ws"):
             return await _status_socket(request)
-        return _json(_device())
+        return json_answer(device())
 
     async def _take_message(self, request: web.BaseRequest) -> web.Response:
         number = number_in(await request.read())
@@ -104,11 +104,13 @@ class Stub:
         return web.Response(body=b'{"message":"forwarded","success":true}', content_type="application/json")
 
 
-def _json(answer: dict[str, Any]) -> web.Response:
+def json_answer(answer: dict[str, Any]) -> web.Response:
+    """Return an answer with this object as its body."""
     return web.Response(body=json.dumps(answer).encode(), content_type="application/json")
 
 
-def _slack(method: str, body: bytes) -> dict[str, Any]:
+def to_call(method: str, body: bytes) -> dict[str, Any]:
+    """Return Slack's answer to a call of its Web API."""
     asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
     match method:
         case "auth.test":
@@ -122,7 +124,8 @@ def _slack(method: str, body: bytes) -> dict[str, Any]:
     return {"ok": True, "channel": asked.get("channel"), "ts": f"{time.time():.6f}"}
 
 
-def _device() -> dict[str, Any]:
+def device() -> dict[str, Any]:
+    """Return what the environments API says of the only device."""
     return {
         "id": DEVICE,
         "connectionId": CONNECTION,
@@ -140,12 +143,13 @@ async def _status_socket(request: web.BaseRequest) -> web.WebSocketResponse:
     await socket.prepare(request)
     async for received in socket:
         if received.type is WSMsgType.TEXT:
-            for answer in _to_frame(json.loads(received.data)):
+            for answer in to_frame(json.loads(received.data)):
                 await socket.send_json(answer)
     return socket
 
 
-def _to_frame(asked: dict[str, Any]) -> list[dict[str, Any]]:
+def to_frame(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what an idle device answers to a frame."""
     match asked.get("type"):
         case "ping":
             return [{"type": "pong"}]

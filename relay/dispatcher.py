@@ -67,9 +67,11 @@ class Dispatcher:
         self._waking: asyncio.TimerHandle | None = None
         self._attempts: dict[str, asyncio.Task[None]] = {}
 
-    def wake(self) -> None:
-        """Look for something due in a moment: whoever waits for that commit is answered first."""
-        if self._waking is None:
+    def wake(self, *, urgent: bool = True) -> None:
+        """Look for something due; when not urgent, in a moment: whoever waits for the commit comes first."""
+        if urgent:
+            self._due.set()
+        elif self._waking is None:
             self._waking = asyncio.get_running_loop().call_later(_COURTESY, self._wake_now)
 
     def _wake_now(self) -> None:

@@ -13,6 +13,8 @@ from relay.store.tables import Instant
 from relay.store.tables import deliveries as t
 
 _LIVE = (State.PENDING, State.SENDING)
+# What follows a command may wait for the acknowledgements of other commands; nobody waits for more.
+_PATIENT = frozenset({Kind.MESSAGE, Kind.ROOT})
 _COLUMNS: tuple[Any, ...] = (
     t.c.id, t.c.team_id, t.c.kind, t.c.ordering_key, t.c.subject_id, t.c.environment, t.c.body, t.c.state,
     t.c.attempts, t.c.uncertain, t.c.created_at, t.c.next_attempt_at, t.c.deadline, t.c.receipt,
@@ -112,6 +114,7 @@ class Deliveries:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.wakes = False
+        self.urgent = False
 
     def add(
         self,
@@ -137,6 +140,7 @@ class Deliveries:
         }  # fmt: skip
         is_head = _ADD.run(self._connection, row).fetchone() != (None,)
         self.wakes = self.wakes or is_head
+        self.urgent = self.urgent or (is_head and kind not in _PATIENT)
         return which
 
     def add_once(

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ class _Waiting:
     result: Any = None
     error: BaseException | None = None
     wakes: bool = False
+    urgent: bool = False
 
 
 @dataclass
@@ -64,7 +66,8 @@ class Store:
         self._at = at
         self._inbox = _Inbox()
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
-        self.on_due: Callable[[], None] = lambda: None  # called when a commit left something to deliver
+        # Called when a commit left something to deliver.
+        self.on_due: Callable[..., None] = lambda **_: None
         self.key = b""
 
     @classmethod
@@ -127,7 +130,9 @@ class Store:
             self._at("store.committed")
             _answer(batch)
             if any(waiting.wakes for waiting in batch):
-                batch[0].loop.call_soon_threadsafe(self.on_due)
+                urgent = any(waiting.urgent for waiting in batch)
+                with contextlib.suppress(RuntimeError):  # as for the answers: nobody is left
+                    batch[0].loop.call_soon_threadsafe(partial(self.on_due, urgent=urgent))
 
     def _next_batch(self) -> list[_Waiting]:
         inbox = self._inbox
@@ -169,7 +174,7 @@ def _run(connection: Connection, savepoints: DBAPICursor, waiting: _Waiting) -> 
         )
         savepoints.execute("ROLLBACK TO work")
     savepoints.execute("RELEASE work")
-    waiting.wakes = transaction.wakes
+    waiting.wakes, waiting.urgent = transaction.wakes, transaction.urgent
 
 
 def _answer(batch: list[_Waiting]) -> None:

@@ -60,6 +60,11 @@ class Transaction:
         """Whether something was left here that may be delivered at once."""
         return "deliveries" in self.__dict__ and self.deliveries.wakes
 
+    @property
+    def urgent(self) -> bool:
+        """Whether it is something that people or the agent wait for now."""
+        return "deliveries" in self.__dict__ and self.deliveries.urgent
+
     def first_time(self, team_id: str, key: str, now: datetime) -> bool:
         """Return whether `key` was not seen before in this workspace, and remember it."""
         return _SEE.run(self._connection, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1

@@ -269,11 +269,6 @@ class Deliveries:
             query = query.where(t.c.seq < select(t.c.seq).where(t.c.id == after).scalar_subquery())
         return [_delivery(row) for row in self._connection.execute(query)]
 
-    def sweep(self, before: datetime) -> int:
-        """Forget delivered rows settled before `before`; failed ones stay until they are retried."""
-        gone = t.delete().where(t.c.state == State.DELIVERED, t.c.settled_at < before)
-        return self._connection.execute(gone).rowcount
-
 
 def _delivery(row: Row[Any], *, claimed: bool = False) -> Delivery:
     return Delivery(

@@ -165,7 +165,7 @@ class Pair:
             except TimeoutError:
                 await self._take_in(self._sequencer.release())
             else:
-                await self._handle(received)
+                await self._handle([received, *self._what_waits()])
             if not self._sequencer.waiting:
                 await self._acknowledge()
 
@@ -175,7 +175,27 @@ class Pair:
         for socket, seq in owed:
             await _send(socket, outgoing.ack(seq))
 
-    async def _handle(self, received: _Received) -> None:
+    def _what_waits(self) -> list[_Received]:
+        """Return what came meanwhile: taken in together, it costs one commit."""
+        return [self._received.get_nowait() for _ in range(self._received.qsize())]
+
+    async def _handle(self, several: list[_Received]) -> None:
+        ready: list[frames.Frame] = []
+        for frame in filter(None, map(self._parsed, several)):
+            if self._answered(frame):
+                continue
+            if isinstance(frame, frames.InputAccepted) and frames.is_not_pending(frame):
+                await self._take_in(ready)
+                ready = []
+                await self._hand_on([AnswerNotTaken()])
+            if self._sequencer.starts_again(frame):
+                await self._take_in(ready)
+                ready = []
+                await self._begin_again()
+            ready += self._sequencer.take(frame)
+        await self._take_in(ready)
+
+    def _parsed(self, received: _Received) -> frames.Frame | None:
         try:
             frame = frames.parse(received.text)
         except frames.FrameError as problem:
@@ -183,16 +203,10 @@ class Pair:
             self._ears.log.warning("frame.unreadable", reason=str(problem))
             if problem.seq is not None:
                 self._owed.append((received.socket, problem.seq))
-            return
+            return None
         if frame.seq is not None:
             self._owed.append((received.socket, frame.seq))
-        if self._answered(frame):
-            return
-        if isinstance(frame, frames.InputAccepted) and frames.is_not_pending(frame):
-            await self._hand_on([AnswerNotTaken()])
-        if self._sequencer.starts_again(frame):
-            await self._begin_again()
-        await self._take_in(self._sequencer.take(frame))
+        return frame
 
     def _answered(self, frame: frames.Frame) -> bool:
         """Hand a direct answer to whoever asked; return whether it was one."""
@@ -211,28 +225,39 @@ class Pair:
         await self._greet()
 
     async def _take_in(self, ready: list[frames.Frame]) -> None:
-        for frame in ready:
-            if not self._is_for_us(frame):
-                continue
+        taken = [frame for frame in ready if self._is_for_us(frame)]
+        arrivals: list[Arrival] = []
+        for frame in taken:
             if isinstance(frame, frames.RuntimeStarted) and not frame.success:
+                await self._hand_on(arrivals)
                 raise RuntimeRefusedError("its device does not know the agent or the conversation")
             try:
-                await self._hand_on(self._turns.take(frame))
-            except StoreError:
-                raise
+                arrivals += self._turns.take(frame)
             except Exception:  # one frame that cannot be taken in must not end all the others
                 self._ears.log.exception("frame.defect", type=frame.type)
+        await self._hand_on(arrivals)
+        for frame in taken:
             self._ears.seen(frame)
             if isinstance(frame, frames.DeviceStatus):
                 self._listed.set()
 
-    async def _hand_on(self, arrivals: list[Arrival]) -> None:
+    async def _hand_on(self, arrivals: Sequence[Arrival]) -> None:
         told = [one for one in arrivals if not isinstance(one, Behind)]
         if told:
-            await self._ears.take(self._epoch, told)
+            await self._store(told)
         for one in arrivals:
             if isinstance(one, Behind):
                 self._behind.put_nowait(one)
+
+    async def _store(self, told: Sequence[Arrival]) -> None:
+        try:
+            await self._ears.take(self._epoch, told)
+        except StoreError:
+            raise
+        except Exception:  # nothing of it was kept: what cannot be taken in must not end all the others
+            self._ears.log.exception("arrival.defect", type=[type(one).__name__ for one in told])
+            for one in told if len(told) > 1 else ():
+                await self._store([one])
 
     def _is_for_us(self, frame: frames.Frame) -> bool:
         """Whether a frame speaks of this conversation; one that names none does."""

@@ -1,5 +1,6 @@
 """What people did in each recording, before which of its frames, and what they are to see of it in Slack."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -44,7 +45,14 @@ class Leaves:
     at: int
 
 
-Act = Types | Decides | AnswersBySocket | SeesCard | Leaves
+@dataclass(frozen=True)
+class Hears:
+    """Nobody does anything, but the relay has acknowledged all that was said."""
+
+    at: int
+
+
+Act = Types | Decides | AnswersBySocket | SeesCard | Leaves | Hears
 
 
 @dataclass(frozen=True)
@@ -54,21 +62,22 @@ class Seen:
     threads: tuple[tuple[str, ...], ...]
     cards: tuple[str, ...] = ()
 
-    def after_a_drop(self, seen: "Seen") -> bool:
+    def after_a_drop(self, seen: "Seen", told: Collection[str], unproven: Sequence[bool]) -> bool:
         """Whether `seen` is this as far as it can be known to somebody who was away for a while.
 
-        All the words, each once, where several messages share them under one of these at least. How
-        a turn ended without words, and what became of a decision, may have been told in the meantime
-        to nobody; then that is what is said.
+        What was `told` before the drop stands where it does without one, and what was missed stands
+        behind it, each of the words once, where several messages share them under one of these at
+        least. How a turn ended may have been told to nobody: without words, that is what is said. A
+        decision may be unsure where the first sign of it was missed: it is `unproven`.
         """
         if len(self.threads) != len(seen.threads) or len(self.cards) != len(seen.cards):
             return False
         threads = zip(self.threads, seen.threads, strict=True)
-        cards = zip(self.cards, seen.cards, strict=True)
+        cards = zip(self.cards, seen.cards, unproven or [False] * len(self.cards), strict=True)
         said, heard = ({*filter(_is_spoken, sum(one.threads, ()))} for one in (self, seen))
         return (
             said == heard
-            and all(_no_other_words(*one) for one in threads)
+            and all(_same_words(*one, told) for one in threads)
             and all(_same_end(*one) for one in cards)
         )
 
@@ -79,20 +88,27 @@ def is_ending(words: str) -> bool:
 
 
 def _is_spoken(words: str) -> bool:
-    return not is_ending(words)
+    return not is_ending(words) and words != TOGETHER
 
 
-def _no_other_words(told: tuple[str, ...], seen: tuple[str, ...]) -> bool:
+def _same_words(whole: tuple[str, ...], seen: tuple[str, ...], told: Collection[str]) -> bool:
+    first = tuple(one for one in whole if one in told)
     endings = [one for one in seen if is_ending(one)]
-    return len({*seen}) == len(seen) and len(endings) <= 1 and {*seen} <= {*told, _UNHEARD}
-
-
-def _same_end(told: str, seen: str) -> bool:
-    return seen == told or (
-        told.endswith(" Delivered.") and seen == told.removesuffix("Delivered.") + _UNSURE
+    return (
+        seen[: len(first)] == first
+        and len({*seen}) == len(seen)
+        and len(endings) <= 1
+        and {*seen} <= {*whole, _UNHEARD}
+        and bool(seen or not whole)
     )
 
 
+def _same_end(whole: str, seen: str, unproven: bool) -> bool:
+    unsure = whole.removesuffix("Delivered.") + _UNSURE
+    return seen == whole or (unproven and whole.endswith(" Delivered.") and seen == unsure)
+
+
+TOGETHER = "Answered together with a later message"
 _UNHEARD = "The agent's turn ended while I could not listen, and left no words that I can read."
 _UNSURE = "It was sent, and the agent asks no longer, but nothing shows that it was this answer that arrived."
 _ENDINGS = ("could not finish", "turn was stopped", "without a word", "left no words")
@@ -161,7 +177,7 @@ STORIES = {
             Types(14, "cm-s-A", waits=True),
             Types(15, "cm-s-B", waits=True),
         ),
-        Seen((("part0 part1 part2 part3 part4",), ("echo: beta",), ("echo: beta",))),
+        Seen((("part0 part1 part2 part3 part4",), (TOGETHER,), ("echo: beta",))),
     ),
     "model_failure": Story(
         (
@@ -179,7 +195,7 @@ STORIES = {
             Types(23, "cm-down", waits=True),
             Decides(24, "call_47_0", approve=True),
         ),
-        Seen(((_ASKED, "echo: x"), ("echo: x",)), (_APPROVED,)),
+        Seen(((_ASKED, TOGETHER), ("echo: x",)), (_APPROVED,)),
     ),
     "missed_reply": Story(
         (

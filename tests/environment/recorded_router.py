@@ -86,7 +86,11 @@ async def _serve(socket: StatusSocket, tape: Tape) -> web.WebSocketResponse:
     try:
         async for message in socket.socket:
             if message.type is WSMsgType.TEXT:
-                for answer in _answers(json.loads(message.data), tape):
+                asked = json.loads(message.data)
+                if asked["type"] == "ack":
+                    socket.acked.append(asked["seq"])
+                    tape.changed()
+                for answer in _answers(asked, tape):
                     socket.send(answer)
     finally:
         writing.cancel()

@@ -11,9 +11,11 @@ from relay.sandbox.slack import FakeSlack
 from relay.sandbox.slack.workspace import Channel, Message
 from tests.environment.recorded_acts import (
     STORIES,
+    TOGETHER,
     Act,
     AnswersBySocket,
     Decides,
+    Hears,
     Leaves,
     Seen,
     SeesCard,
@@ -52,6 +54,8 @@ class Stage(Workplace):
                 await tape.until(lambda: act.tool_call_id in tape.by_socket)
             case SeesCard():
                 await self.card(channel=cards_of(tape))
+            case Hears():
+                await tape.until(tape.heard)
             case Leaves():
                 pass  # the tape itself does
 
@@ -76,7 +80,9 @@ class Stage(Workplace):
     def is_right(self, tape: Tape) -> bool:
         """Whether people see of a tape what they are to see."""
         told, seen = tape.story.seen, self.seen(tape)
-        return seen == told if tape.way.cut is None else told.after_a_drop(seen)
+        if tape.way.cut is None:
+            return seen == told
+        return told.after_a_drop(seen, tape.told, tape.unproven())
 
     def seen(self, tape: Tape) -> Seen:
         """Return what people see of a tape now."""
@@ -141,12 +147,14 @@ async def seen_otherwise(folder: Path, plays: Sequence[tuple[str, Way]]) -> dict
 
 
 def _words(message: Message) -> str:
-    """Return the agent's words in a message, or how relay says that its turn ended; empty for others."""
+    """Return the agent's words in a message, or what relay says of them and of the turn; else nothing."""
     for block in message.blocks or []:
         if block["type"] == "markdown":
             words: Any = block["text"]
             return str(words).strip()
     text = everything(message).splitlines()[0]
+    if text.startswith(TOGETHER):
+        return TOGETHER
     return text.partition(": ")[2] if is_ending(text) else ""
 
 

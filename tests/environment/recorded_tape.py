@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from relay.sandbox.environment.sockets import StatusSocket
 from tests.environment.recorded import frames
-from tests.environment.recorded_acts import Act, Leaves, Story
+from tests.environment.recorded_acts import Act, Decides, Hears, Leaves, Story
 from tests.environment.recorded_ways import Carrier, Way
 
 Json = dict[str, Any]
@@ -37,6 +37,10 @@ class Tape:
         self.decided: dict[str, list[Json]] = {}
         self.by_socket: set[str] = set()
         self._frames = frames(name)
+        self.told: frozenset[str] = (
+            frozenset()
+        )  # the agent's words that were whole before the sockets dropped
+        self._ended = self.told
         self._whole = dict(_listed(self._frames))
         self._carrier = Carrier(way, self._send)
         self._words: list[tuple[str, str]] = []
@@ -88,6 +92,9 @@ class Tape:
             if frame["type"] not in _DIRECT:
                 self._play_one(frame)
             if self.way.cut == number or any(isinstance(act, Leaves) for act in acts[number + 1]):
+                self._carrier.flush()
+                yield [Hears(number)]
+                self.told = self._ended
                 self.leave()
             yield ()
         self._carrier.flush()
@@ -146,8 +153,14 @@ class Tape:
         if delta["message_type"] == "assistant_message":
             chunks = [*self._speaking[1], "".join(part["text"] for part in delta["content"])]
             self._speaking = (delta["id"], chunks)
+        elif delta["message_type"] == "stop_reason":
+            self._ended = self._words_so_far()
         elif delta["message_type"] == "user_message":
             self.remember_message(delta["otid"])
+
+    def _words_so_far(self) -> frozenset[str]:
+        said = [one for one in self._history if one["message_type"] == "assistant_message"]
+        return frozenset(one["content"][0]["text"].strip() for one in said)
 
     def _spoken(self) -> None:
         """Write the words that have come to their end into the conversation; before, it has none of them."""
@@ -159,6 +172,24 @@ class Tape:
             self._history.append({**entry, "content": told})
 
     # Its sockets.
+
+    def heard(self) -> bool:
+        """Whether everything sent so far was acknowledged."""
+        return all(socket.seq in (0, *socket.acked) for socket in self.sockets)
+
+    def unproven(self) -> tuple[bool, ...]:
+        """Return of each decision whether the sockets dropped between it and the first sign of it."""
+        decided = [act for act in self.story.acts if isinstance(act, Decides)]
+        cut = -1 if self.way.cut is None else self.way.cut
+        return tuple(act.at - 1 <= cut < self._sign_of(act) for act in decided)
+
+    def _sign_of(self, act: Decides) -> int:
+        signs = {"tool_return_message", "client_tool_start"} if act.approve else {"tool_return_message"}
+        deltas = [frame.get("delta", {}) for frame in self._frames]
+        found = [
+            one.get("tool_call_id") == act.tool_call_id and one["message_type"] in signs for one in deltas
+        ]
+        return found.index(True)
 
     def leave(self) -> None:
         """Drop both sockets without a closing frame."""

@@ -24,6 +24,29 @@ def test_messages_taken_into_one_turn_share_its_answer() -> None:
     assert found == (Exchange(("msg_1", "msg_2"), (("a1", "both"),)),)
 
 
+def test_messages_of_two_turns_do_not_share_an_answer_though_the_first_turn_said_nothing() -> None:
+    stopped = [said("tool_return", "", "t1"), said("reasoning", "", "r1"), said("user", "1", "u1", "msg_1")]
+    listed = [said("assistant", "to the second", "a1"), said("user", "2", "u2", "msg_2"), *stopped]
+    alone = (Exchange(("msg_1",), ()), Exchange(("msg_2",), (("a1", "to the second"),)))
+    assert exchanges(listed, {"msg_1", "msg_2"}) == alone
+
+
+def test_messages_of_one_turn_share_its_answer_though_a_tool_ran_between_them() -> None:
+    first = [said("tool_return", "", "t1"), said("user", "1", "u1", "msg_1")]
+    listed = [said("assistant", "both", "a1"), said("user", "2", "u2", "msg_2"), *first]
+    together = ("msg_1", "msg_2")
+    assert exchanges(listed, together, together) == (Exchange(together, (("a1", "both"),)),)
+
+
+def test_what_answers_another_right_behind_ours_is_nobodys_here() -> None:
+    listed = [
+        said("assistant", "to another", "a1"),
+        said("user", "2", "u2", "another"),
+        said("user", "1", "u1", "msg_1"),
+    ]
+    assert exchanges(listed, {"msg_1"}) == (Exchange(("msg_1",), ()),)
+
+
 def test_what_answers_another_is_nobodys_here() -> None:
     listed = [
         said("assistant", "to another", "a2"),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -14,12 +15,15 @@ from pydantic import SecretStr
 
 from relay.app import json_log
 from relay.config import Environment
+from relay.domain.deliveries import Delivery, Kind, Refused, Retry, State
 from relay.domain.runtime import Runtime
 from relay.environment.directory import Directory
 from relay.environment.listener import Arrivals, Listener, Presence
 from relay.environment.listeners import Listeners, NoRoomError
+from relay.environment.pair import RuntimeRefusedError
 from relay.environment.turns import Pending
 from relay.sandbox.environment import FakeEnvironment, Say, UseTool, Wait
+from relay.store import StoreError
 
 HOME, FIRST, SECOND = (Runtime("workshop", "agent-1", one) for one in ("default", "conv-1", "conv-2"))
 
@@ -31,6 +35,24 @@ class Room:
         self.environment = environment
         self.arrivals: list[tuple[Runtime, Arrivals]] = []
         self.told = asyncio.Condition()
+        self.alive: list[Runtime] = []
+        self.asked = 0
+        self.fails = False
+
+    async def goes_on(self) -> list[Runtime]:
+        """What the store would say: where something is asked or under way."""
+        async with self.told:
+            self.asked += 1
+            self.told.notify_all()
+        if self.fails:
+            raise StoreError("the disk is full")
+        return list(self.alive)
+
+    async def looked(self, times: int) -> None:
+        """Wait until that many more looks were taken."""
+        until = self.asked + times
+        async with asyncio.timeout(10), self.told:
+            await self.told.wait_for(lambda: self.asked >= until)
 
     async def hear(self, runtime: Runtime, arrivals: Arrivals) -> None:
         async with self.told:
@@ -68,7 +90,9 @@ class Room:
                     new_id=lambda: f"req_{next(numbers)}", log=log, ask_again_every=ask_again_every,
                 )  # fmt: skip
 
-            listeners = Listeners(always, make, log, most=most, rest_after=rest_after, look_every=0.01)
+            listeners = Listeners(
+                always, make, log, alive=self.goes_on, most=most, rest_after=rest_after, look_every=0.01
+            )
             running = asyncio.create_task(listeners.run())
             try:
                 yield listeners
@@ -83,6 +107,23 @@ class Room:
     async def opened(self, runtime: Runtime, times: int = 2) -> None:
         """Wait until the stand-in holds that many sockets for a conversation."""
         await self.environment.wait_for(lambda _: self.open_for(runtime) == times)
+
+
+def message_to(runtime: Runtime) -> Delivery:
+    """A message on its way to a conversation."""
+    return Delivery(
+        id="msg_1", team_id="T0HOME", kind=Kind.MESSAGE, ordering_key="here", subject_id="msg_1",
+        environment=runtime.environment, state=State.SENDING, attempts=1, uncertain=False,
+        body={"agent_id": runtime.agent_id, "conversation_id": runtime.conversation_id, "content": "x"},
+        created_at=datetime.now(UTC), next_attempt_at=None, deadline=None, receipt={}, last_error="",
+    )  # fmt: skip
+
+
+def decision_for(runtime: Runtime) -> Delivery:
+    """A decision on its way over the sockets."""
+    body = {"tool_call_id": "call_1", "approve": True, "reason": ""}
+    message = message_to(runtime)
+    return replace(message, kind=Kind.DECISION, body={**message.body, **body})
 
 
 @pytest.fixture
@@ -128,6 +169,85 @@ async def test_the_longest_at_rest_makes_room_for_another(room: Room) -> None:
         await listeners.open(SECOND).ready(room.environment.connection_id)
         await room.opened(FIRST, 0)
         assert set(listeners.presences) == {HOME, SECOND}
+
+
+async def test_a_conversation_that_goes_on_stays_open_though_its_device_is_offline(room: Room) -> None:
+    async with room.listening(rest_after=0.0) as listeners:
+        room.alive = [FIRST]
+        first = listeners.open(FIRST)
+        await first.ready(room.environment.connection_id)
+        await room.environment.go_offline()
+        await room.looked(3)
+        assert listeners.open(FIRST) is first
+        await room.environment.come_back()
+        await room.opened(FIRST)
+
+
+async def test_a_conversation_that_goes_on_is_listened_to_again(room: Room) -> None:
+    async with room.listening() as listeners:
+        assert listeners.presences == {}
+        room.alive = [FIRST]
+        await room.opened(FIRST)
+
+
+async def test_a_conversation_that_goes_on_makes_no_room_for_another(room: Room) -> None:
+    room.alive = [FIRST]
+    async with room.listening(most=1) as listeners:
+        await room.opened(FIRST)
+        delivery = message_to(SECOND)
+        with pytest.raises(NoRoomError):
+            await listeners.ready(delivery, room.environment.connection_id)
+        room.alive = []
+        assert await listeners.ready(delivery, room.environment.connection_id)
+
+
+async def test_a_store_that_fails_closes_nothing_that_went_on(room: Room) -> None:
+    room.alive = [FIRST]
+    async with room.listening(rest_after=0.0):
+        await room.opened(FIRST)
+        room.fails = True
+        await room.looked(3)
+        assert room.open_for(FIRST) == 2
+
+
+async def test_a_conversation_that_its_device_does_not_know_is_told_from_one_that_is_offline(
+    room: Room,
+) -> None:
+    async with room.listening() as listeners:
+        delivery = message_to(Runtime("workshop", "agent-of-another", "default"))
+        with pytest.raises(RuntimeRefusedError, match="does not know"):
+            await listeners.ready(delivery, room.environment.connection_id)
+
+
+async def test_a_decision_waits_for_sockets_that_are_being_opened(room: Room) -> None:
+    async def still(_: Delivery) -> bool:
+        return True
+
+    async with room.listening() as listeners:
+        outcome = await listeners.answer(decision_for(FIRST), still)
+    assert isinstance(outcome, Refused)  # the device's own word: it asks no such thing
+    assert outcome.over
+
+
+async def test_a_decision_that_nobody_waits_for_once_the_sockets_are_open_is_kept(room: Room) -> None:
+    async def still(_: Delivery) -> bool:
+        return False
+
+    async with room.listening() as listeners:
+        outcome = await listeners.answer(decision_for(FIRST), still)
+    assert outcome == Refused("it is over: the environment no longer asks")
+    assert not any(one["type"] == "input" for one in room.environment.commands)
+
+
+async def test_a_decision_for_a_device_that_is_offline_is_told_so_at_once(room: Room) -> None:
+    async def still(_: Delivery) -> bool:
+        return True
+
+    room.environment.offline = True
+    async with room.listening() as listeners, asyncio.timeout(3):
+        outcome = await listeners.answer(decision_for(FIRST), still)
+    assert isinstance(outcome, Retry)
+    assert outcome.away
 
 
 async def test_no_more_conversations_are_listened_to_than_may_be(room: Room) -> None:

@@ -46,7 +46,7 @@ def card(value: str = "v1") -> list[dict[str, Any]]:
 def modal(title: str = "Why?") -> dict[str, Any]:
     element = {"type": "plain_text_input", "action_id": "reason"}
     words = {"type": "plain_text", "text": "Send"}
-    block = {"type": "input", "block_id": "b", "label": words, "element": element}
+    block = {"type": "input", "block_id": "b", "label": words, "element": element, "optional": True}
     view = {"type": "modal", "callback_id": "deny", "submit": words, "blocks": [block]}
     return view | {"title": words | {"text": title}}
 
@@ -155,9 +155,9 @@ async def test_a_modal_opens_once_and_closes(slack: FakeSlack, client: Client, t
     async with connected(slack, transport) as heard:
         await slack.slash(ADA, OPS, "modal")
         (view,) = slack.views
-        await slack.submit(ADA, view, {"b": {"reason": None}})
+        await slack.submit_view(ADA, view, {"b": {"reason": None}})
         assert (view.is_open, view.errors) == (True, {"b": "Say why."})
-        await slack.submit(ADA, view, {"b": {"reason": "because"}})
+        await slack.submit_view(ADA, view, {"b": {"reason": "because"}})
         assert not view.is_open
         again = client.views_open(trigger_id=heard[0]["trigger_id"], view=modal())
         assert await error_of(again) == "exchanged_trigger_id"

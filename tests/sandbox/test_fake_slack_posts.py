@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.sandbox.slack import FakeSlack
 from relay.sandbox.slack.posts import Upload
@@ -40,3 +42,22 @@ async def test_a_file_is_handed_to_the_apps_token_alone(slack: FakeSlack) -> Non
             assert await answer.read() == b"one"
         async with session.get(file["url_private"]) as answer:
             assert answer.content_type == "text/html"
+
+
+async def test_a_message_in_a_thread_has_an_address_that_names_the_thread(slack: FakeSlack) -> None:
+    client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+    root = (await client.chat_postMessage(channel=OPS, text="root"))["ts"]
+    reply = (await client.chat_postMessage(channel=OPS, text="reply", thread_ts=root))["ts"]
+    told = await client.chat_getPermalink(channel=OPS, message_ts=reply)
+    where = f"/archives/{OPS}/p{reply.replace('.', '')}?thread_ts={root}&cid={OPS}"
+    assert told["channel"] == OPS and told["permalink"] == slack.workspace.url + where
+
+
+@pytest.mark.parametrize(
+    ("channel", "error"), [(OPS, "message_not_found"), ("C0NOWHERE", "channel_not_found")]
+)
+async def test_what_is_not_there_has_no_address(slack: FakeSlack, channel: str, error: str) -> None:
+    client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+    with pytest.raises(SlackApiError) as refused:
+        await client.chat_getPermalink(channel=channel, message_ts="1.000001")
+    assert refused.value.response["error"] == error

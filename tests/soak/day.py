@@ -16,7 +16,14 @@ CONVERSATIONS = 8
 PATIENCE = 300.0
 _LATELY = 60  # messages of a channel, more than a turn brings
 _TOOL = re.compile(r"make <(tool \w+ \d+ try \d+)>")
-ENDED_UNHEARD = ("left no words that I can read", "turn was stopped", "could not finish")
+TOGETHER = "Answered together with a later message"
+ENDED_UNHEARD = (
+    "left no words that I can read",
+    "shows no sign of it",
+    "turn was stopped",
+    "could not finish",
+    "without a word",
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,12 @@ class Day:
     seed: int
     up: asyncio.Event = field(default_factory=asyncio.Event)
     typed: list[Typed] = field(default_factory=list)
+    answered: list[Typed] = field(default_factory=list)  # what the agent has said its answer to
+    cut_short: set[str] = field(default_factory=set)  # what was under way when the device lost it
     done: int = 0
     calm: float = 0.0  # until this moment of the loop nothing goes wrong
     went_on: asyncio.Event = field(default_factory=asyncio.Event)
+    _newest: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world.environment.script = self._script
@@ -54,8 +64,11 @@ class Day:
         """Do what the first message says, and end with an answer that names every message of the turn."""
         first = turn.messages[0].last_line
         if "tool" in first:
-            yield UseTool("Bash", {"command": tool(first)}, tool_call_id=f"call-{first.replace(' ', '-')}")
-        yield Say("answer to " + "".join(f"[{message.last_line}]" for message in turn.messages))
+            yield UseTool("Bash", {"command": tool(first)}, tool_call_id=call(first))
+        texts = [message.last_line for message in turn.messages]
+        yield Say("answer to " + "".join(f"[{text}]" for text in texts))
+        place = int(turn.conversation_id.removeprefix("conv-"))
+        self.answered += (Typed(text, place, acknowledged=True) for text in texts)
 
     async def live(self) -> None:
         """Live through the whole day."""
@@ -67,6 +80,12 @@ class Day:
         async with asyncio.TaskGroup() as group:
             for place, plan in enumerate(plans):
                 group.create_task(self._live_at(place, plan))
+
+    async def restart_device(self) -> None:
+        """Have the device lose whatever is under way."""
+        over = {one.text for one in self.typed if self.answers(one.place, one.text)}
+        self.cut_short |= {*self._newest.values(), *(one.text for one in self.typed)} - over
+        await self.world.environment.restart()
 
     async def _live_at(self, place: int, plan: list[str]) -> None:
         for what in plan:
@@ -83,7 +102,7 @@ class Day:
         """Type something, again in other words until it is acknowledged; return the words that were."""
         for attempt in itertools.count():
             await self.up.wait()
-            text = f"{what} try {attempt}"
+            text = self._newest[place] = f"{what} try {attempt}"
             ack = await self.world.slack.slash(ADA, people_of(place), text)
             acknowledged = ack.ok and "Queued" in str(ack.body)
             self.typed.append(Typed(text, place, acknowledged))
@@ -112,11 +131,19 @@ class Day:
         said = self.world.slack.channels[people_of(place)].messages[-_LATELY:]
         roots = {one.ts for one in said if one.thread_ts is None and one.text.endswith(f" {text}")}
         thread = [one.text for one in said if one.thread_ts in roots]
-        return any(f"[{text}]" in one or _is_unheard(one) for one in thread)
+        return any(f"[{text}]" in one or TOGETHER in one or _is_unheard(one) for one in thread)
 
     def answers(self, place: int, text: str) -> list[Message]:
-        """Return the answers under a message."""
-        return [one for one in self._thread(place, text) if f"[{text}]" in one.text]
+        """Return the answers to a message: under it, or where a line under it leads."""
+        thread = self._thread(place, text)
+        answers = [one for one in thread if f"[{text}]" in one.text]
+        leads = [one for one in thread if TOGETHER in one.text]
+        return answers + (self._answers_elsewhere(place, text) if leads else [])
+
+    def _answers_elsewhere(self, place: int, text: str) -> list[Message]:
+        said = self.world.slack.channels[people_of(place)].messages
+        roots = {one.ts for one in self.roots(place, text)}
+        return [one for one in said if one.thread_ts not in {None, *roots} and f"[{text}]" in one.text]
 
     def unheard(self, place: int, text: str) -> list[Message]:
         """Return what says under a message that its turn ended without an answer."""
@@ -149,6 +176,11 @@ def _is_unheard(text: str) -> bool:
 def tool(text: str) -> str:
     """Return the command that the agent wants to run for a message, like no other."""
     return f"make <{text}>"
+
+
+def call(text: str) -> str:
+    """Return the id of the tool call for a message."""
+    return f"call-{text.replace(' ', '-')}"
 
 
 def people_of(place: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from tests.soak.day import Day, tool
+from tests.soak.day import Day, call, tool
 from tests.world import GRACE, button, everything
 
 _TRUE_OF_NOTHING_RUN = ("nothing was decided here", "had stopped asking")
@@ -36,6 +36,30 @@ def without_one_answer(day: Day) -> list[str]:
         if len(answers) > 1 or len(unheard) > 1 or (one.acknowledged and not answers and not unheard):
             wrong.append(f"{one.text}: {[each.text for each in (*answers, *unheard)]}")
     return wrong
+
+
+def unposted(day: Day) -> list[str]:
+    """Return the messages whose answer the agent gave and nobody saw."""
+    return [one.text for one in day.answered if len(day.answers(one.place, one.text)) != 1]
+
+
+def given_up(day: Day) -> list[str]:
+    """Return the messages that are said to have no answer although no device lost them."""
+    return [
+        one.text for one in day.typed if day.unheard(one.place, one.text) and one.text not in day.cut_short
+    ]
+
+
+def undecided(day: Day) -> list[str]:
+    """Return the tool calls that somebody decided, and whose device never took that decision."""
+    taken = {(one.tool_call_id, one.approve) for one in day.world.environment.decisions if one.accepted}
+    decided = {
+        text: "tool approve" in text
+        for text, cards in day.cards().items()
+        if any(f" by <@{GRACE}>" in everything(card) for card in cards)
+    }
+    missing = [text for text, approve in decided.items() if (call(text), approve) not in taken]
+    return [text for text in missing if text not in day.cut_short]
 
 
 def decided_as_two(day: Day) -> list[str]:

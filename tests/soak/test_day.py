@@ -20,56 +20,70 @@ from tests.world import World, world
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 DAYS = [(48, 1)] + [(2_000, seed) for seed in range(1, 4) if NIGHTLY]
-# From turn 500 to turn 2,000 of a day: what the allocator keeps, and caches that have a bound.
-MAY_GROW_BY_MB = 12.0
+# From turn 400 to turn 2,000. Measured: 2.3 to 3.7, four fifths of it by turn 800, while what has a bound
+# fills up (SQLite's pages, the frames remembered). A leak of 4 KB a turn would be more.
+MAY_GROW_BY_MB = 6.0
+_WARM, _PARTS = 2, 10  # of the day, in tenths
 LOST_AFTER = 15.0
 
 
 @dataclass
 class Memory:
-    """How much memory the relay had after so many turns, in megabytes."""
+    """How much memory the relay had after so many tenths of the day, in megabytes."""
 
-    by_turn: dict[int, float] = field(default_factory=dict)
+    by_part: dict[int, float] = field(default_factory=dict)
 
-    def note(self, turn: int, relay: RelayProcess) -> None:
-        """Note what it has now."""
+    def note(self, part: int, relay: RelayProcess) -> None:
+        """Note what it has after so many tenths of the day."""
         assert relay._process is not None
         status = Path(f"/proc/{relay._process.pid}/status").read_text(encoding="ascii")
         resident = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-        self.by_turn.setdefault(turn, int(resident.split()[1]) / 1024)
+        self.by_part[part] = int(resident.split()[1]) / 1024
 
-    def growth(self, turns: int) -> float:
-        """Return by how much it grew from the first quarter of the day to its end."""
-        return self.by_turn[turns] - self.by_turn[turns // 4]
+    @property
+    def growth(self) -> float:
+        """By how much it grew from the end of the warm-up to the end of the day."""
+        return self.by_part[_PARTS] - self.by_part[_WARM]
 
 
 async def lived_through(day: Day, memory: Memory) -> None:
     """Live through a day in which the relay ends and starts again, and the device too."""
     living = asyncio.create_task(day.live())
     trouble = asyncio.create_task(make_trouble(day))
+    ahead = restarts(day)
     try:
-        for moment, what in restarts(day):
-            async with up(day) as relay:
-                await until(day, moment, living)
-                if what == "device":
-                    # What it lost is known for lost only after some seconds without a drop.
-                    day.calm = asyncio.get_running_loop().time() + LOST_AFTER
-                    await day.world.environment.restart()
-                    continue
-                day.up.clear()
-                await end(relay, what)
-        async with up(day) as relay:
-            await until(day, day.turns // 4, living)
-            memory.note(day.turns // 4, relay)
-            await living
-            memory.note(day.turns, relay)
-            await settled(day)
-            day.up.clear()
-            await end(relay, "stop")
+        while not await _one_run(day, ahead, living, memory):
+            pass
     finally:
         for task in (living, trouble):
             task.cancel()
         await asyncio.gather(living, trouble, return_exceptions=True)
+
+
+async def _one_run(
+    day: Day, ahead: list[tuple[int, str]], living: "asyncio.Task[None]", memory: Memory
+) -> bool:
+    """Live with one relay until it ends; return whether that is the end of the day."""
+    async with up(day) as relay:
+        while ahead:
+            moment, what = ahead.pop(0)
+            await until(day, moment, living)
+            if what != "device":
+                day.up.clear()
+                await end(relay, what)
+                return False
+            # What it lost is known for lost only after some seconds without a drop.
+            day.calm = asyncio.get_running_loop().time() + LOST_AFTER
+            await day.restart_device()
+        for part in range(_WARM, _PARTS):
+            await until(day, day.turns * part // _PARTS, living)
+            memory.note(part, relay)
+        await living
+        memory.note(_PARTS, relay)
+        await settled(day)
+        day.up.clear()
+        await end(relay, "stop")
+        return True
 
 
 @asynccontextmanager
@@ -110,7 +124,8 @@ async def test_nothing_is_lost_or_doubled_in_a_day_of_trouble(idle: World, turns
     assert facts.lost(day) + facts.doubled(day) == []
     assert facts.without_one_root(day) == []
     assert facts.without_one_answer(day) == []
-    assert facts.decided_as_two(day) + facts.wrongly_run(day) == []
+    assert facts.unposted(day) + facts.given_up(day) == []
+    assert facts.undecided(day) + facts.decided_as_two(day) + facts.wrongly_run(day) == []
     assert facts.untrue_cards(day) + facts.without_one_card(day) == []
-    assert len(facts.unsure_cards(day)) < turns / 5
-    assert memory.growth(turns) < MAY_GROW_BY_MB, memory.by_turn
+    assert len(facts.unsure_cards(day)) < turns / 20 + 5
+    assert memory.growth < MAY_GROW_BY_MB, memory.by_part

@@ -93,13 +93,13 @@ async def make_trouble(day: Day) -> None:
 
 
 def restarts(day: Day) -> list[tuple[int, str]]:
-    """Return when a device or the relay starts again: all in the first fifth of the day.
+    """Return when a device or the relay starts again: all in the first tenth of the day.
 
-    What lives on after it is old enough at its end for its memory to say something.
+    What lives on has as much again to warm up in before its memory is looked at.
     """
     chance = Random(day.seed)
-    kinds = chance.sample(("device", "stop", "kill"), 3) if day.turns > _SHORT else ["device", "kill"]
-    moments = sorted(chance.sample(range(5, max(day.turns // 5, 9)), len(kinds)))
+    kinds = chance.sample(("device", "stop", "kill") * 3, 9) if day.turns > _SHORT else ["device", "kill"]
+    moments = sorted(chance.sample(range(5, max(day.turns // 10, 9)), len(kinds)))
     return list(zip(moments, kinds, strict=True))
 
 

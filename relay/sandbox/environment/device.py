@@ -24,6 +24,7 @@ class Device:
         self.ledger = ledger
         self.wire = Wire(sink)
         self.conversations: dict[str, Conversation] = {}
+        self.deleted: set[str] = set()  # conversations that are not there any more
         self._memories: dict[str, Memory] = {}
         self._commands: dict[str, Callable[[Conversation, Json, Reply], None]] = {
             "sync": self._sync,
@@ -112,6 +113,9 @@ class Device:
     def _runtime_start(self, conversation_id: str | None, frame: Json, reply: Reply) -> None:
         if conversation_id is None:
             reply({"type": "runtime_start_response", "success": False, "error": "Agent not found"})
+            return
+        if conversation_id in self.deleted:
+            reply({"type": "runtime_start_response", "success": False, "error": "Conversation not found"})
             return
         runtime = self.conversation(conversation_id).runtime
         reply(

@@ -15,6 +15,7 @@ REMINDER = (
     "<system-reminder>\nThis is an automated message providing context about the user's environment.\n"
     "</system-reminder>"
 )
+_RUNS_TOLD = 32  # of so many runs, the newest, the real program tells whose messages they answer
 
 
 @dataclass
@@ -116,6 +117,13 @@ class Runtime:
     def stamped(self, delta_id: str) -> Json:
         """The opening fields of a model message."""
         return {"id": delta_id, "date": frames.now(), **self.address}
+
+    def begin_run(self, run_id: str, messages: Sequence[UserMessage]) -> None:
+        """Make a run the active one, and remember which messages it answers."""
+        self.active = [run_id]
+        self.by_run[run_id] = [message.client_message_id for message in messages]
+        while len(self.by_run) > _RUNS_TOLD:
+            del self.by_run[next(iter(self.by_run))]
 
     def remember(self, delta_id: str, role: str, content: list[Json], **fields: Any) -> None:
         """Write a message into the conversation's history."""

@@ -58,8 +58,7 @@ class TurnRun:
         runtime = self.runtime
         self.run_id = f"local-run-{runtime.wire.count('run')}"
         self._seq_id = 0
-        runtime.active = [self.run_id]
-        runtime.by_run[self.run_id] = [message.client_message_id for message in self.turn.messages]
+        runtime.begin_run(self.run_id, self.turn.messages)
         runtime.say_loop("PROCESSING_API_RESPONSE")
 
     async def _follow_script(self) -> None:

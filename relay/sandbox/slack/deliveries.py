@@ -100,8 +100,7 @@ class Deliveries:
         """Do what the app says to a submitted modal: without a word, it closes."""
         action = body.get("response_action")
         if action == "errors":
-            errors = body.get("errors")
-            shown.errors = errors if isinstance(errors, dict) else {}
+            shown.errors = _errors(shown, body.get("errors"))
             return
         if action == "clear":
             self._close([view.id for view in self._workspace.views if view.user == shown.user])
@@ -113,18 +112,29 @@ class Deliveries:
     def _another(self, shown: View, action: str, view: Any) -> None:
         try:
             checked = surfaces.checked("modal", view)
+            if action == "update":
+                surfaces.replace(self._workspace, shown, checked)
+            else:
+                surfaces.show(self._workspace, shown.user, checked, under=shown)
         except RefusedError as refused:
-            shown.errors = {"view": "; ".join(refused.messages)}
-            return
-        if action == "update":
-            surfaces.replace(self._workspace, shown, checked)
-        else:
-            surfaces.show(self._workspace, shown.user, checked)
+            shown.errors = {"view": "; ".join(refused.messages) or refused.error}
 
     def _close(self, ids: list[Any]) -> None:
         for view in self._workspace.views:
             if view.id in ids and view.view["type"] == "modal":
                 view.is_open = False
+
+
+def _errors(shown: View, errors: Any) -> dict[str, str]:
+    """Return what stands at the inputs; errors of anything but inputs Slack does not take."""
+    there = {block["block_id"] for block in shown.view["blocks"] if block["type"] == "input"}
+    if not isinstance(errors, dict) or not errors:
+        return {"view": "invalid response_action errors: none are given"}
+    if wrong := sorted(set(errors) - there):
+        return {"view": f"invalid response_action errors: no input block is called {wrong}"}
+    if not all(isinstance(words, str) and words for words in errors.values()):
+        return {"view": "invalid response_action errors: each must say something"}
+    return errors
 
 
 def _place(payload: Json) -> tuple[str, str]:

@@ -15,14 +15,16 @@ from relay.sandbox.slack.doors import HttpDoor, SocketDoor, sign
 from relay.sandbox.slack.gestures import FromButton, Value
 from relay.sandbox.slack.posts import FileStore, Upload
 from relay.sandbox.slack.response_urls import ResponseUrls
+from relay.sandbox.slack.rights import Rates
+from relay.sandbox.slack.screens import Screens
 from relay.sandbox.slack.web_api import Trouble, WebApi
-from relay.sandbox.slack.workspace import Ack, Channel, Json, Message, View, Workspace
+from relay.sandbox.slack.workspace import Ack, Channel, Json, Message, Workspace
 
 T = TypeVar("T")
 _LARGEST_BODY = 10_000_000
 
 
-class FakeSlack:
+class FakeSlack(Screens):
     """A stand-in for Slack on 127.0.0.1, that keeps Slack's limits and names Slack's errors."""
 
     def __init__(
@@ -34,18 +36,20 @@ class FakeSlack:
         team_id: str = "T0HOME",
         ack_limit: float = 3.0,
         messages_a_second: float | None = None,
+        keep_tiers: bool = False,
     ) -> None:
         self.workspace = Workspace(signing_secret, bot_token, app_token, team_id)
         self.people = self.workspace.people
         self.channels = self.workspace.channels
         self.groups = self.workspace.groups
+        self.scopes = self.workspace.scopes
         self.ephemerals = self.workspace.ephemerals
         self.views = self.workspace.views
         self.calls = self.workspace.calls
         self.acks = self.workspace.acks
         self.statuses = self.workspace.statuses
         self.file_store = FileStore(self.workspace)
-        self._web_api = WebApi(self.workspace, messages_a_second)
+        self._web_api = WebApi(self.workspace, Rates(messages_a_second, tiers=keep_tiers))
         self._http = HttpDoor(signing_secret)
         self._sockets = SocketDoor(self.workspace)
         self._deliveries = Deliveries(self.workspace, self._http, self._sockets, ack_limit)
@@ -170,19 +174,6 @@ class FakeSlack:
         ]
         first, *_ = await asyncio.gather(*(self.deliver("action", click) for click in clicks))
         return first
-
-    async def click_view(
-        self, user: str, view: View | str, action_id: str, *, value: Value = FromButton.VALUE
-    ) -> Ack:
-        """Click a button in a modal or Home tab."""
-        payload = gestures.click_in_view(self.workspace, user, self._view(view), action_id, value)
-        return await self.deliver("action", payload)
-
-    async def submit(self, user: str, view: View | str, values: dict[str, dict[str, Any]]) -> Ack:
-        """Submit a modal with `values[block_id][action_id]`: plain values, or Slack's state entries."""
-        return await self.deliver(
-            "view_submission", gestures.submission(self.workspace, user, self._view(view), values)
-        )
 
     async def say(
         self,
@@ -331,12 +322,6 @@ class FakeSlack:
         if not place.is_member:
             return []
         return list(await asyncio.gather(*(self.event(event) for event in events)))
-
-    def _view(self, view: View | str) -> View:
-        found = view if isinstance(view, View) else self.workspace.view(view)
-        if found is None:
-            raise AssertionError(f"There is no view {view}.")
-        return found
 
     def _with_mentions(self, text: str) -> str:
         ids = {person.name: person.id for person in self.people.values()}

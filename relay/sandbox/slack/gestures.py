@@ -6,8 +6,9 @@ import time
 from enum import Enum
 from typing import Any
 
+from relay.sandbox.slack import inputs
 from relay.sandbox.slack.chat import shown
-from relay.sandbox.slack.workspace import Json, Person, View, Workspace, elements_of
+from relay.sandbox.slack.workspace import Blocks, Json, Person, View, Workspace, elements_of
 
 VERIFICATION_TOKEN = "zFakeVerificationToken"  # noqa: S105 - Slack still sends one; nobody checks it
 
@@ -19,14 +20,6 @@ class FromButton(Enum):
 
 
 Value = str | None | FromButton
-_SELECTED = {"static_select", "radio_buttons", "overflow"}
-_CHOSEN = {
-    "users_select": "selected_user",
-    "channels_select": "selected_channel",
-    "conversations_select": "selected_conversation",
-    "datepicker": "selected_date",
-    "timepicker": "selected_time",
-}
 
 
 def escape(text: str) -> str:
@@ -62,39 +55,57 @@ def slash(workspace: Workspace, user: str, channel: str, text: str, command: str
 
 def click(workspace: Workspace, user: str, channel: str, ts: str, action_id: str, value: Value) -> Json:
     """Return the `block_actions` of a click in a message, seen by all or by one."""
-    message, whisper = _clicked(workspace, channel, ts)
-    container = {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": bool(whisper)}
+    message, blocks, before = _clicked(workspace, channel, ts)
+    container = {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": message is None}
     if message and "thread_ts" in message:
         container["thread_ts"] = message["thread_ts"]
-    blocks = message.get("blocks", []) if message else whisper
     payload = _interaction(workspace, "block_actions", user)
     payload |= {"container": container, "channel": {"id": channel, "name": _channel_name(workspace, channel)}}
     if message:
         payload["message"] = message
-    payload |= {
-        "state": {"values": {}},
+    block, element = _acted_on(blocks, before, action_id, value)
+    filled = _filled(block, element, value)
+    return payload | {
+        "state": {"values": inputs.state(blocks, filled)},
         "response_url": workspace.new_response_url(channel, user, ts),
-        "actions": [_action(blocks, action_id, value)],
+        "actions": [_action(block, element, value)],
     }
-    return payload
 
 
 def click_in_view(workspace: Workspace, user: str, view: View, action_id: str, value: Value) -> Json:
-    """Return the `block_actions` of a click in a modal or Home tab."""
-    payload = _interaction(workspace, "block_actions", user)
-    return payload | {
+    """Return the `block_actions` of a click in a modal or Home tab; what is chosen stays in the view."""
+    before = [old["blocks"] for old in view.history]
+    block, element = _acted_on(view.view["blocks"], before, action_id, value)
+    if block.get("type") == "input" and not block.get("dispatch_action"):
+        raise AssertionError(f"Slack tells nobody of {action_id} before the view is submitted: use fill.")
+    view.filled |= _filled(block, element, value)
+    return _interaction(workspace, "block_actions", user, view.id) | {
         "container": {"type": "view", "view_id": view.id},
-        "view": copy.deepcopy(view.view),
-        "actions": [_action(view.view["blocks"], action_id, value)],
+        "view": with_state(view),
+        "actions": [_action(block, element, value)],
     }
 
 
+def with_state(view: View) -> Json:
+    """Return a view as payloads show it: with what stands in its inputs."""
+    told = copy.deepcopy(view.view)
+    told["state"] = {"values": inputs.state(told["blocks"], view.filled)}
+    return told
+
+
 def submission(workspace: Workspace, user: str, view: View, values: dict[str, dict[str, Any]]) -> Json:
-    """Return the `view_submission` of a modal filled with `values[block_id][action_id]`."""
-    filled = copy.deepcopy(view.view)
-    filled["state"] = {"values": _state(filled["blocks"], values)}
-    payload = _interaction(workspace, "view_submission", user)
-    return payload | {"view": filled, "response_urls": []}
+    """Return the `view_submission` of a modal as it is filled, and with `values[block_id][action_id]`."""
+    told = with_state(view)
+    _overlay(told, values)
+    payload = _interaction(workspace, "view_submission", user, view.id)
+    return payload | {"view": told, "response_urls": []}
+
+
+def closing(workspace: Workspace, user: str, view: View) -> Json:
+    """Return the `view_closed` of a modal that somebody dismissed."""
+    payload = _interaction(workspace, "view_closed", user)
+    del payload["trigger_id"]
+    return payload | {"view": with_state(view), "is_cleared": False}
 
 
 def event(workspace: Workspace, happened: Json) -> Json:
@@ -124,14 +135,14 @@ def event(workspace: Workspace, happened: Json) -> Json:
     }
 
 
-def _interaction(workspace: Workspace, kind: str, user: str) -> Json:
+def _interaction(workspace: Workspace, kind: str, user: str, view_id: str = "") -> Json:
     person = _person(workspace, user)
     return {
         "type": kind,
         "user": {"id": user, "username": person.name, "name": person.name, "team_id": person.team_id},
         "api_app_id": workspace.app_id,
         "token": VERIFICATION_TOKEN,
-        "trigger_id": workspace.new_trigger(user),
+        "trigger_id": workspace.new_trigger(user, view_id),
         "team": {"id": workspace.team_id, "domain": workspace.domain},
         "enterprise": None,
         "is_enterprise_install": False,
@@ -149,65 +160,66 @@ def _channel_name(workspace: Workspace, channel: str) -> str:
     return found.name if found and not found.is_private else "privategroup"
 
 
-def _clicked(workspace: Workspace, channel: str, ts: str) -> tuple[Json | None, list[Json]]:
+def _clicked(workspace: Workspace, channel: str, ts: str) -> tuple[Json | None, Blocks, list[Blocks]]:
+    """Return a message where all see it, the blocks it has, and those it had before."""
     whisper = workspace.ephemeral(ts)
     if whisper is not None:
-        return None, whisper.blocks
+        return None, whisper.blocks, []
     found = workspace.channels[channel].message(ts) if channel in workspace.channels else None
     if found is None:
         raise AssertionError(f"There is no message {ts} in {channel} to click on.")
-    return shown(workspace, found), []
+    return shown(workspace, found), copy.deepcopy(found.blocks), [blocks for _, blocks in found.history]
 
 
-def _action(blocks: list[Json], action_id: str, value: Value) -> Json:
-    there = ((block, e) for block in blocks for e in elements_of(block) if e.get("action_id") == action_id)
-    block, element = next(there, ({}, {}))
-    if not element:
-        if isinstance(value, FromButton):
-            known = [e.get("action_id") for block in blocks for e in elements_of(block)]
-            raise AssertionError(f"Nothing to click called {action_id}; there are {known}.")
-        # A person can still click what was on the screen before an update reached it.
-        element = {"type": "button", "text": {"type": "plain_text", "text": action_id, "emoji": True}}
-    action = {"action_id": action_id, "block_id": block.get("block_id", "gone"), "type": element["type"]}
+def _acted_on(blocks: Blocks, before: list[Blocks], action_id: str, value: Value) -> tuple[Json, Json]:
+    """Return the element that somebody acts on, and its block."""
+    # With a value given, a person may still click what was on the screen before an update reached it.
+    stale = [] if isinstance(value, FromButton) else before
+    for there in (blocks, *reversed(stale)):
+        for block in there:
+            for element in elements_of(block):
+                if element.get("action_id") == action_id:
+                    return block, element
+    if value is FromButton.VALUE:
+        known = [e.get("action_id") for block in blocks for e in elements_of(block)]
+        raise AssertionError(f"Nothing to click called {action_id}; there are {known}.")
+    words = {"type": "plain_text", "text": action_id, "emoji": True}
+    return {}, {"type": "button", "action_id": action_id, "text": words}
+
+
+def _action(block: Json, element: Json, value: Value) -> Json:
+    action = {
+        "action_id": element["action_id"],
+        "block_id": block.get("block_id", "gone"),
+        "type": element["type"],
+    }
     shared = {key: element[key] for key in ("text", "style", "placeholder", "confirm") if key in element}
-    return action | shared | _chosen(element, value) | {"action_ts": f"{time.time():.6f}"}
+    told = inputs.chosen(element, _given(element, value))
+    return action | shared | told | {"action_ts": f"{time.time():.6f}"}
 
 
-def _chosen(element: Json, value: Value) -> Json:
-    """Return the fields of an action or of a state that tell what was chosen."""
-    kind = element["type"]
-    if isinstance(value, FromButton):
-        value = element.get("value")
-    if kind in _SELECTED:
-        return {"selected_option": next((o for o in _options(element) if o["value"] == value), None)}
-    if value is None and kind in ("button", "feedback_buttons"):
+def _filled(block: Json, element: Json, value: Value) -> inputs.Filled:
+    if not block or not inputs.holds_state(element):
         return {}
-    return {_CHOSEN.get(kind, "value"): value}
+    return {(block["block_id"], element["action_id"]): inputs.entry(element, _given(element, value))}
 
 
-def _options(element: Json) -> list[Json]:
-    grouped = [option for group in element.get("option_groups", []) for option in group["options"]]
-    return [*element.get("options", []), *grouped]
+def _given(element: Json, value: Value) -> Any:
+    if not isinstance(value, FromButton):
+        return value
+    if inputs.holds_state(element) or element["type"] == "overflow":
+        raise AssertionError(f"Say with `value` what is chosen in {element['action_id']}.")
+    return element.get("value")
 
 
-def _state(blocks: list[Json], values: dict[str, dict[str, Any]]) -> Json:
-    state: Json = {}
-    for block in blocks:
-        for element in elements_of(block) if block["type"] == "input" else []:
-            given = values.get(block["block_id"], {}).get(element["action_id"], element.get("initial_value"))
-            state.setdefault(block["block_id"], {})[element["action_id"]] = _entry(element, given)
-    for block_id, filled in values.items():
-        for action_id, given in filled.items():
-            if action_id not in state.get(block_id, {}):
-                entry = given if isinstance(given, dict) else {"type": "plain_text_input", "value": given}
-                state.setdefault(block_id, {})[action_id] = entry
-    return state
-
-
-def _entry(element: Json, given: Any) -> Json:
-    if isinstance(given, dict):
-        return given
-    if element["type"] in ("checkboxes", "multi_static_select"):
-        chosen = [option for option in _options(element) if option["value"] in (given or [])]
-        return {"type": element["type"], "selected_options": chosen}
-    return {"type": element["type"], **_chosen(element, given)}
+def _overlay(told: Json, values: dict[str, dict[str, Any]]) -> None:
+    """Write values into a view's state, also such as no input of the view could have."""
+    known = {
+        (block["block_id"], element.get("action_id")): element
+        for block in told["blocks"]
+        for element in elements_of(block)
+    }
+    for block_id, by_action in values.items():
+        for action_id, given in by_action.items():
+            element = known.get((block_id, action_id), {"type": "plain_text_input"})
+            told["state"]["values"].setdefault(block_id, {})[action_id] = inputs.entry(element, given)

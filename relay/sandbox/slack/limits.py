@@ -105,17 +105,20 @@ _ELEMENTS: dict[str, _Rules] = {
     "file_input": {},
     "image": _IMAGE,
 }
+_ELEMENTS_WITH_OPTIONS = {"static_select", "multi_static_select", "checkboxes", "radio_buttons"}
 _CONFIRM: _Rules = {
     "title": _Words(100, "plain", needed=True),
     "text": _Words(300, "any", needed=True),
     "confirm": _Words(30, "plain", needed=True),
     "deny": _Words(30, "plain", needed=True),
 }
-_OPTION: _Rules = {
-    "text": _Words(75, "any", needed=True),
+_MENU_OPTION: _Rules = {
+    "text": _Words(75, "plain", needed=True),
     "value": _Words(150, needed=True),
-    "description": _Words(75, "any"),
+    "description": _Words(75, "plain"),
 }
+_OPTION: _Rules = {**_MENU_OPTION, "text": _Words(75, "any", needed=True), "description": _Words(75, "any")}
+_OPTION_GROUP: _Rules = {"label": _Words(75, "plain", needed=True), "options": _Some(100)}
 _FEEDBACK: _Rules = {"text": _Words(75, "plain", needed=True), "value": _Words(2000, needed=True)}
 _VIEW: _Rules = {
     "title": _Words(24, "plain"),
@@ -128,12 +131,17 @@ _VIEW: _Rules = {
 # What may be empty though it is a string: a text object and an id may not.
 _MAY_BE_EMPTY = {"value", "private_metadata", "initial_value", "callback_id", "external_id", "alt_text"}
 _ELSEWHERE = {"image", "workflow_button", "feedback_buttons", "icon_button"}
+_IN_INPUTS_ALONE = {
+    "number_input", "email_text_input", "url_text_input", "rich_text_input", "file_input",
+}  # fmt: skip
+_IN_MESSAGES_ALONE = {"markdown"}
 _ALLOWED_IN: dict[str, set[str]] = {
     "context": {"image", "mrkdwn", "plain_text"},
     "context_actions": {"feedback_buttons", "icon_button"},
-    "actions": set(_ELEMENTS) - {"image", "feedback_buttons", "icon_button", "file_input"},
+    "actions": set(_ELEMENTS) - {"image", "feedback_buttons", "icon_button", *_IN_INPUTS_ALONE},
     "input": set(_ELEMENTS) - {"button", "overflow", *_ELSEWHERE},
-    "section": set(_ELEMENTS) - {"feedback_buttons", "icon_button", "plain_text_input", "file_input"},
+    "section": set(_ELEMENTS)
+    - {"feedback_buttons", "icon_button", "plain_text_input", "datetimepicker", *_IN_INPUTS_ALONE},
     "card": {"button"},
 }
 
@@ -171,6 +179,9 @@ def _view(surface: Surface, view: Any) -> Iterator[str]:
     yield from _fields(view, _VIEW, "/view")
     blocks = view.get("blocks")
     yield from _blocks(blocks, MOST_BLOCKS[surface], "/view/blocks")
+    for block in _dicts(blocks):
+        if block.get("type") in _IN_MESSAGES_ALONE:
+            yield _error(f"unsupported type: {block['type']}", "/view/blocks")
     asks = any(block.get("type") == "input" for block in _dicts(blocks))
     if surface == "modal" and asks and not view.get("submit"):
         yield _error("missing required field: submit (needed beside an input block)", "/view")
@@ -257,16 +268,45 @@ def _element(element: Any, inside: str, at: str) -> Iterator[str]:
 def _parts(element: dict[str, Any], at: str) -> Iterator[str]:
     if "confirm" in element:
         yield from _object(element["confirm"], _CONFIRM, f"{at}/confirm")
-    for number, option in enumerate(_items(element.get("options"))):
-        yield from _object(option, _OPTION, f"{at}/options/{number}")
-    if element["type"] == "feedback_buttons":
+    yield from _offered(element, at)
+    kind = element["type"]
+    if kind == "feedback_buttons":
         for side in ("positive_button", "negative_button"):
             yield from _object(element.get(side), _FEEDBACK, f"{at}/{side}")
-    elif element["type"] == "static_select" and not ("options" in element or "option_groups" in element):
+    elif kind == "plain_text_input":
+        yield from _lengths(element, at)
+    elif kind == "number_input" and not isinstance(element.get("is_decimal_allowed"), bool):
+        yield _error("missing required field: is_decimal_allowed", at)
+    elif kind == "datetimepicker" and not isinstance(element.get("initial_date_time", 0), int):
+        yield _error("must be an integer", f"{at}/initial_date_time")
+
+
+def _offered(element: dict[str, Any], at: str) -> Iterator[str]:
+    """Yield what is wrong with the options of an element, and with those it begins with."""
+    kind = element["type"]
+    rules = _OPTION if kind in ("checkboxes", "radio_buttons") else _MENU_OPTION
+    for number, option in enumerate(_items(element.get("options"))):
+        yield from _object(option, rules, f"{at}/options/{number}")
+    for number, group in enumerate(_items(element.get("option_groups"))):
+        yield from _object(group, _OPTION_GROUP, f"{at}/option_groups/{number}")
+        for place, option in enumerate(_items(group.get("options")) if isinstance(group, dict) else []):
+            yield from _object(option, rules, f"{at}/option_groups/{number}/options/{place}")
+    if kind not in _ELEMENTS_WITH_OPTIONS:
+        return
+    if "static_select" in kind and not ("options" in element or "option_groups" in element):
         yield _error("missing required field: options", at)
-    longest = element.get("max_length", 3000)
-    if not isinstance(longest, int) or not 0 < longest <= 3000:
+    grouped = [one for group in _dicts(element.get("option_groups")) for one in _items(group.get("options"))]
+    first = [element["initial_option"]] if element.get("initial_option") else element.get("initial_options")
+    if any(option not in [*_items(element.get("options")), *grouped] for option in _items(first)):
+        yield _error("must be one of the provided options", f"{at}/initial_option")
+
+
+def _lengths(element: dict[str, Any], at: str) -> Iterator[str]:
+    least, most = element.get("min_length", 0), element.get("max_length", 3000)
+    if not isinstance(most, int) or not 0 < most <= 3000:
         yield _error("must be more than 0 and less than 3001", f"{at}/max_length")
+    elif not isinstance(least, int) or not 0 <= least <= most:
+        yield _error("must be less than or equal to max_length", f"{at}/min_length")
 
 
 def _object(value: Any, rules: _Rules, at: str) -> Iterator[str]:

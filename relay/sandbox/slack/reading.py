@@ -43,8 +43,8 @@ def describe(workspace: Workspace, arguments: Json) -> Json:
 def members(workspace: Workspace, arguments: Json) -> Json:
     """conversations.members"""
     needed(arguments, "channel")
-    found = set(seen_channel(workspace, arguments).members)
-    return _page(sorted(found), arguments, "members", lambda user: user, 100)
+    found = sorted(seen_channel(workspace, arguments).members)
+    return _page(found, arguments, "members", lambda user: user, 100, most=999)
 
 
 def open_direct(workspace: Workspace, arguments: Json) -> Json:
@@ -107,13 +107,15 @@ def _moment(ts: object) -> int:
         raise RefusedError("invalid_arguments", [f"not a timestamp: {ts}"]) from None
 
 
-def _page(items: list[T], arguments: Json, name: str, show: Callable[[T], object], usual: int) -> Json:
+def _page(
+    items: list[T], arguments: Json, name: str, show: Callable[[T], object], usual: int, most: int = 1000
+) -> Json:
     try:
         limit = int(arguments.get("limit") or usual)
         start = int(str(arguments.get("cursor") or "next:0").removeprefix("next:"))
     except ValueError:
         raise RefusedError("invalid_cursor") from None
-    if not 0 < limit <= 1000:
+    if not 0 < limit <= most:
         raise RefusedError("invalid_limit")
     end = start + limit
     more = end < len(items)
@@ -148,12 +150,42 @@ def user(workspace: Workspace, arguments: Json) -> Json:
     return {"user": as_json}
 
 
-def group(workspace: Workspace, arguments: Json) -> Json:
+def group_members(workspace: Workspace, arguments: Json) -> Json:
     """usergroups.users.list"""
     needed(arguments, "usergroup")
     if arguments["usergroup"] not in workspace.groups:
         raise RefusedError("no_such_subteam")
-    return {"users": list(workspace.groups[arguments["usergroup"]])}
+    return {"users": sorted(workspace.groups[arguments["usergroup"]])}
+
+
+def groups(workspace: Workspace, arguments: Json) -> Json:
+    """usergroups.list"""
+    return {"usergroups": [_group_json(workspace, one, arguments) for one in workspace.groups]}
+
+
+def _group_json(workspace: Workspace, group_id: str, arguments: Json) -> Json:
+    members = sorted(workspace.groups[group_id])
+    handle = group_id.removeprefix("S0").lower()
+    return {
+        "id": group_id,
+        "team_id": workspace.team_id,
+        "is_usergroup": True,
+        "is_subteam": True,
+        "name": handle.capitalize(),
+        "description": "",
+        "handle": handle,
+        "is_external": False,
+        "date_create": 1,
+        "date_update": 1,
+        "date_delete": 0,
+        "auto_type": None,
+        "created_by": "U0MEMBER",
+        "updated_by": "U0MEMBER",
+        "deleted_by": None,
+        "prefs": {"channels": [], "groups": []},
+        **({"users": members} if yes(arguments.get("include_users")) else {}),
+        **({"user_count": len(members)} if yes(arguments.get("include_count")) else {}),
+    }
 
 
 def auth(workspace: Workspace, _arguments: Json) -> Json:
@@ -188,7 +220,8 @@ METHODS = {
     "team.info": team,
     "bots.info": app_as_bot,
     "users.info": user,
-    "usergroups.users.list": group,
+    "usergroups.list": groups,
+    "usergroups.users.list": group_members,
     "conversations.info": describe,
     "conversations.members": members,
     "conversations.open": open_direct,

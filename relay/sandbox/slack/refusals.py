@@ -10,14 +10,23 @@ LARGEST_METADATA = 8_000
 class RefusedError(Exception):
     """Slack's answer `ok: false`, with the error's name and what else the answer tells."""
 
-    def __init__(self, error: str, messages: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        error: str,
+        messages: list[str] | None = None,
+        *,
+        more: Json | None = None,
+        retry_after: int = 1,
+    ) -> None:
         super().__init__(error)
         self.error = error
         self.messages = messages or []
+        self.more = more or {}
+        self.retry_after = retry_after
 
     def body(self) -> Json:
         """Return the answer as Slack writes it."""
-        body: Json = {"ok": False, "error": self.error}
+        body: Json = {"ok": False, "error": self.error, **self.more}
         if self.messages:
             body["errors"] = self.messages
             body["response_metadata"] = {"messages": [f"[ERROR] {words}" for words in self.messages]}

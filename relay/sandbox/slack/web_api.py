@@ -11,9 +11,9 @@ from aiohttp import web
 
 from relay.sandbox.slack import chat, reading, streams, surfaces
 from relay.sandbox.slack.refusals import RefusedError
+from relay.sandbox.slack.rights import Rates, check_scope
 from relay.sandbox.slack.workspace import ApiCall, Json, Workspace
 
-BURST = 3
 _STRUCTURED = {"blocks", "view", "metadata", "message", "attachments", "loading_messages"}
 
 
@@ -49,34 +49,14 @@ class Trouble:
         return self.times > 0 and method == self.method and (self.when is None or self.when(arguments))
 
 
-class _Bucket:
-    """How many messages a channel may still take now."""
-
-    def __init__(self, a_second: float) -> None:
-        self._a_second = a_second
-        self._most = max(BURST, a_second)
-        self._left = float(self._most)
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._at) * self._a_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
 class WebApi:
     """Answers `/api/METHOD` for one workspace."""
 
-    def __init__(self, workspace: Workspace, messages_a_second: float | None) -> None:
+    def __init__(self, workspace: Workspace, rates: Rates) -> None:
         self.troubles: list[Trouble] = []
         self.stopping = asyncio.Event()
         self._workspace = workspace
-        self._messages_a_second = messages_a_second
-        self._buckets: dict[str, _Bucket] = {}
+        self._rates = rates
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer one call, and record it."""
@@ -112,7 +92,8 @@ class WebApi:
         except RefusedError as refused:
             call.error = refused.error
             if refused.error == "ratelimited":
-                return web.json_response(refused.body(), status=429, headers={"Retry-After": "1"})
+                headers = {"Retry-After": str(refused.retry_after)}
+                return web.json_response(refused.body(), status=429, headers=headers)
             return web.json_response(refused.body())
 
     def _admit(self, call: ApiCall, token: str) -> None:
@@ -125,13 +106,8 @@ class WebApi:
             raise RefusedError("invalid_auth")
         if token != (app if call.method == "apps.connections.open" else bot):
             raise RefusedError("not_allowed_token_type")
-        if call.method == "chat.postMessage" and not self._room_for(str(call.arguments.get("channel"))):
-            raise RefusedError("ratelimited")
-
-    def _room_for(self, channel: str) -> bool:
-        if self._messages_a_second is None:
-            return True
-        return self._buckets.setdefault(channel, _Bucket(self._messages_a_second)).take()
+        check_scope(self._workspace, call.method, call.arguments)
+        self._rates.check(call.method, call.arguments)
 
 
 def _failure(trouble: Trouble) -> web.Response:

@@ -15,6 +15,10 @@ Json = dict[str, Any]
 Blocks = list[Json]
 T = TypeVar("T")
 Via = Literal["chat.postEphemeral", "response_url", "ack"]
+SCOPES = frozenset(
+    [f"{kind}:{right}" for kind in ("channels", "groups", "im", "mpim") for right in ("read", "history")]
+    + ["chat:write", "im:write", "team:read", "usergroups:read", "users:read"]
+)
 
 
 @dataclass
@@ -97,7 +101,10 @@ class Ephemeral:
 
 @dataclass
 class View:
-    """A modal or Home tab as it stands on one person's screen."""
+    """A modal or Home tab as it stands on one person's screen.
+
+    `filled` is what was entered, by block id and action id; `errors` is what the app said of it.
+    """
 
     id: str
     user: str
@@ -106,6 +113,7 @@ class View:
     is_open: bool = True
     errors: dict[str, str] = field(default_factory=dict)
     history: list[Json] = field(default_factory=list)
+    filled: dict[tuple[str, str], Json] = field(default_factory=dict)
 
 
 @dataclass
@@ -141,11 +149,12 @@ class Ack:
 
 @dataclass
 class Trigger:
-    """The right to open one modal, soon."""
+    """The right to open one modal, soon; `view_id` is the view in which somebody acted, if it was one."""
 
     user: str
     issued: float
     used: bool = False
+    view_id: str = ""
 
 
 @dataclass
@@ -177,7 +186,9 @@ class Workspace:
         self.url = ""
         self.people = _people(team_id)
         self.channels = _channels(self.people)
-        self.groups: dict[str, list[str]] = {"S0LEADS": ["U0APPROVER"]}
+        self.groups: dict[str, set[str]] = {"S0LEADS": {"U0APPROVER"}}
+        self.scopes: set[str] = set(SCOPES)
+        self.home_enabled = True
         self.ephemerals: list[Ephemeral] = []
         self.views: list[View] = []
         self.calls: list[ApiCall] = []
@@ -213,10 +224,10 @@ class Workspace:
         self._last_ts = max(time.time_ns() // 1000, self._last_ts + 1)
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
-    def new_trigger(self, user: str) -> str:
-        """Return a trigger id with which one modal can be opened for this person."""
+    def new_trigger(self, user: str, view_id: str = "") -> str:
+        """Return a trigger id with which one modal can be opened for this person, or put upon a view."""
         trigger_id = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**13)}.{secrets.token_hex(16)}"
-        self.triggers[trigger_id] = Trigger(user, time.monotonic())
+        self.triggers[trigger_id] = Trigger(user, time.monotonic(), view_id=view_id)
         return trigger_id
 
     def new_response_url(self, channel: str, user: str, ts: str | None) -> str:

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, Retry
+from relay.domain.room import Room
 from relay.store import Store, StoreError, Transaction
 from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery
 
-_IN_FLIGHT = 128  # bounds open requests, and so memory, when a neighbour is slow
 _BATCH = 64
 _STORE_TROUBLE_PAUSE = 1.0
 _COURTESY = 0.003  # claims would compete with the acknowledgements; so they also come in larger batches
@@ -66,6 +66,9 @@ class Dispatcher:
         self._due = asyncio.Event()
         self._waking: asyncio.TimerHandle | None = None
         self._attempts: dict[str, asyncio.Task[None]] = {}
+        self._room = Room()
+        self._short = False  # whether something may wait for room
+        self._left = 0
 
     def wake(self, *, urgent: bool = True) -> None:
         """Look for something due; when not urgent, in a moment: whoever waits for the commit comes first."""
@@ -104,15 +107,19 @@ class Dispatcher:
 
     async def _round(self) -> None:
         self._due.clear()
-        free = min(_BATCH, _IN_FLIGHT - len(self._attempts))
-        if free <= 0:
+        free, room, left = self._room.of_any(_BATCH), self._room.copy(), self._left
+        if not free:
+            self._short = True
             await self._due.wait()
             return
         self._at("dispatcher.waking")
         now = self._clock()
         claimed, due = await self._store.transact(
-            lambda tx: (claim_deliveries(tx, free, now), tx.deliveries.next_due())
+            lambda tx: (claim_deliveries(tx, free, now, room), tx.deliveries.next_due(room))
         )
+        self._short = room.short
+        if self._short and self._left != left:
+            self._due.set()  # there may be room by now
         for delivery in claimed:
             self._begin(delivery)
         if len(claimed) < free:
@@ -130,12 +137,15 @@ class Dispatcher:
         self._at("dispatcher.claimed")
         attempt = asyncio.create_task(self._attempt(delivery))
         self._attempts[delivery.id] = attempt
-        attempt.add_done_callback(lambda _: self._done(delivery.id))
+        self._room.enter(delivery.kind, delivery.environment)
+        attempt.add_done_callback(lambda _: self._done(delivery))
 
-    def _done(self, delivery_id: str) -> None:
-        was_full = len(self._attempts) >= _IN_FLIGHT
-        self._attempts.pop(delivery_id, None)
-        if was_full:
+    def _done(self, delivery: Delivery) -> None:
+        was_full = not self._room.free
+        self._attempts.pop(delivery.id, None)
+        self._room.leave(delivery.kind, delivery.environment)
+        self._left += 1
+        if self._short and (was_full or delivery.kind is Kind.MESSAGE):
             self._due.set()
 
     async def _attempt(self, delivery: Delivery) -> None:

@@ -11,6 +11,7 @@ from relay.environment.turns import (
     AnswerNotTaken,
     AnswersRefused,
     Arrival,
+    Exchange,
     Missed,
     Pending,
     Proof,
@@ -19,8 +20,10 @@ from relay.environment.turns import (
     TurnEnded,
     TurnFailed,
     TurnStopped,
+    Unheard,
 )
 from relay.store import Store, Transaction
+from relay.store.messages import Message
 from relay.use_cases.answer_again import answer_not_taken, answer_refused
 from relay.use_cases.follow_environment import end_turn, record_evidence, record_pending
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
@@ -74,6 +77,8 @@ class Desk:
                 answer_not_taken(tx, runtime, now)
             case Missed():
                 self._missed(tx, item, now)
+            case Unheard():
+                post_ending(tx, item.message_ids, "unheard", now=now)
             case ToolAsked():
                 self._open(tx, runtime, epoch, item, now)
 
@@ -89,11 +94,14 @@ class Desk:
         return await self.store.transact(work)
 
     def _missed(self, tx: Transaction, missed: Missed, now: datetime) -> None:
+        silent = missed.silent
         for exchange in missed.exchanges:
+            ours = _answered(tx, missed, exchange)
             for answer_id, text in exchange.answers:
-                key = f"reply/{answer_id}"
-                post_reply(tx, exchange.message_ids, key, text, part_limit=self.part_limit, now=now)
-        post_ending(tx, missed.silent, "wordless" if missed.behind.heard else "unheard", now=now)
+                post_reply(tx, ours, f"reply/{answer_id}", text, part_limit=self.part_limit, now=now)
+            if exchange.answers and not missed.sure:
+                silent += tuple(one for one in exchange.message_ids if one not in ours)
+        post_ending(tx, silent, "wordless" if missed.behind.heard else "unheard", now=now)
         post_ending(tx, missed.unseen, "unseen", now=now)
         end_turn(tx, missed.over)
 
@@ -108,6 +116,7 @@ class Desk:
             tool_input=request.input,
             diffs=tuple(request.diffs),
             words=item.words,
+            suggestions=tuple(one for one in request.permission_suggestions if isinstance(one, dict)),
         )
         open_approval(
             tx,
@@ -118,3 +127,21 @@ class Desk:
             now,
             answer_again=not item.listed,
         )
+
+
+def _answered(tx: Transaction, missed: Missed, exchange: Exchange) -> tuple[str, ...]:
+    """Return under which messages the words that followed them are posted.
+
+    A turn that told whose it was answers those alone. Where it is but likely that messages were taken in
+    together, the last one has the words, and no place that others read.
+    """
+    if missed.sure:
+        return tuple(one for one in exchange.message_ids if one in missed.over)
+    messages = tx.messages.some(exchange.message_ids)
+    last = next((one for one in messages if one.id == exchange.message_ids[-1]), None)
+    return tuple(one.id for one in messages if last is not None and _readers(one) == _readers(last))
+
+
+def _readers(message: Message) -> tuple[str, str]:
+    """Return who reads what is said to a message: a channel, or one person alone."""
+    return message.channel_id, message.user_id if message.place == "private" else ""

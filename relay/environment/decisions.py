@@ -38,7 +38,10 @@ class Decisions:
         self._learned.update(environments)
 
     async def send(self, delivery: Delivery) -> Outcome:
-        """Attempt a decision by the way that is set for its environment, or that worked there."""
+        """Attempt a decision by the way that is set for its environment, or that worked there.
+
+        Which of the environment's own suggestions were taken up can only be said over the sockets.
+        """
         return await (self._answer if self._by_socket(delivery) else self._post)(delivery)
 
     async def answer(self, delivery: Delivery) -> Outcome:
@@ -50,6 +53,8 @@ class Decisions:
         return outcome
 
     def _by_socket(self, delivery: Delivery) -> bool:
+        if delivery.body.get("suggestions"):
+            return True
         way = self._ways.get(delivery.environment, "auto")
         if way != "auto":
             return way == "socket"

@@ -129,6 +129,7 @@ class ToolRequest(_Frame):
     tool_call_id: str = Field(min_length=1, max_length=500)
     diffs: list[Any] = []
     blocked_path: str | None = None
+    permission_suggestions: list[Any] = []
 
 
 class PendingRequest(_Frame):

@@ -96,6 +96,8 @@ class Listener:
         self._open_on = ""
         self._turned = asyncio.Condition()
         self._hurry = asyncio.Event()
+        self._ends = 0  # how often a pair of sockets ended, or could not be opened
+        self._unknown = ""  # why its device refuses the runtime, while it does
         self.presence = Presence(up=False)
         self.mode = ""  # the permission mode, as the device told it last
         self._moved_at = time.monotonic()
@@ -130,17 +132,39 @@ class Listener:
 
         What is sent there before has its answer told to nobody, and a decision might meet another
         question: an environment that is back is found by whoever looks first, sender or listener.
+        Raises RuntimeRefusedError when its device does not know the runtime.
         """
         self._moved_at = time.monotonic()
         if self._open_on == connection_id:
             return False
+        self._unknown = ""
         self._hurry.set()
         if self._pair is not None:
             self._pair.close("its connection changed")
+        await self._wait_for(lambda: self._open_on == connection_id or bool(self._unknown))
+        if self._unknown:
+            raise RuntimeRefusedError(self._unknown)
+        return True
+
+    async def opened(self) -> bool:
+        """Return when its sockets are open, or once they could not be; False: they were.
+
+        Raises RuntimeRefusedError when its device does not know the runtime.
+        """
+        self._moved_at = time.monotonic()
+        if self._pair is not None:
+            return False
+        ends = self._ends
+        self._hurry.set()
+        await self._wait_for(lambda: bool(self._open_on) or self._ends > ends)
+        if self._unknown:
+            raise RuntimeRefusedError(self._unknown)
+        return True
+
+    async def _wait_for(self, turned: Callable[[], bool]) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OPEN_WITHIN), self._turned:
-                await self._turned.wait_for(lambda: self._open_on == connection_id)
-        return True
+                await self._turned.wait_for(turned)
 
     async def _turn(self, open_on: str) -> None:
         async with self._turned:
@@ -149,7 +173,7 @@ class Listener:
 
     async def _one_pair(self) -> tuple[str, bool, bool]:
         """Listen to a pair until it ends; return why it ended, whether it opened, whether it was refused."""
-        was_up, refused, connection_id = False, False, ""
+        was_up, refused, connection_id, self._unknown = False, False, "", ""
         reason = "its status sockets were closed"
         try:
             connection_id = await self._directory.connection_id(self._environment)
@@ -165,6 +189,7 @@ class Listener:
         except (EnvironmentAwayError, LookupRefusedError, SocketsLostError) as problem:
             reason = str(problem)
             refused = isinstance(problem, (LookupRefusedError, RuntimeRefusedError))
+            self._unknown = reason if isinstance(problem, RuntimeRefusedError) else ""
         except aiohttp.WSServerHandshakeError as problem:
             reason = f"its status sockets were refused ({problem.status})"
             refused = problem.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -173,6 +198,7 @@ class Listener:
         except StoreError as problem:
             reason = f"the store took no frames: {problem}"
         self._pair = None
+        self._ends += 1
         await self._turn("")
         if connection_id:
             self._directory.gone(self._environment, connection_id)
@@ -180,7 +206,7 @@ class Listener:
 
     def _ears(self, connection_id: str) -> Ears:
         async def in_step(pair: Pair) -> None:
-            self._pair = pair
+            self._pair, self._unknown = pair, ""
             await self._turn(connection_id)
             await self._tell(Presence(up=True, reason=""))
 
@@ -254,6 +280,8 @@ class Listener:
             body["tool_call_id"],
             approve=body["approve"],
             reason=body["reason"],
+            updated_input=body.get("updated_input"),
+            suggestions=body.get("suggestions", ()),
         )
         return await self._put_in(frame)
 

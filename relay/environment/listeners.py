@@ -1,16 +1,19 @@
 """All the listeners: one for each conversation that is alive, opened on demand and closed when it rests."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from relay.domain.deliveries import Delivery, Outcome, Refused, Retry
 from relay.domain.runtime import Runtime
 from relay.environment.listener import Listener, Presence
+from relay.environment.pair import RuntimeRefusedError
+from relay.store import StoreError
 
-MOST = 500  # each holds two sockets, here and at the neighbour
-REST_AFTER = 1800.0
 _LOOK_EVERY = 30.0
+
+Alive = Callable[[], Awaitable[Collection[Runtime]]]
 
 
 class NoRoomError(Exception):
@@ -20,7 +23,8 @@ class NoRoomError(Exception):
 class Listeners:
     """Opens a listener for each conversation that needs one; those in `always` stay open.
 
-    `rest_after` is in seconds: without a turn, a question or anything sent, a conversation may be closed.
+    `most` bounds them, for each holds two sockets, here and at the neighbour. `rest_after` is in seconds:
+    without a turn, a question or anything sent, a conversation may be closed.
     """
 
     def __init__(
@@ -29,14 +33,17 @@ class Listeners:
         make: Callable[[Runtime], Listener],
         log: Any,
         *,
-        most: int = MOST,
-        rest_after: float = REST_AFTER,
+        alive: Alive,
+        most: int,
+        rest_after: float,
         look_every: float = _LOOK_EVERY,
     ) -> None:
         self._always = frozenset(always)
         self._make = make
         self._log = log
-        self._most = max(most, len(self._always))
+        self._ask_alive = alive
+        self._alive: frozenset[Runtime] = frozenset()
+        self._most = most
         self._rest_after = rest_after
         self._look_every = look_every
         self._all: dict[Runtime, Listener] = {}
@@ -52,9 +59,21 @@ class Listeners:
             for runtime in self._all:
                 self._begin(runtime)
             while True:
+                await self._look()
                 await asyncio.sleep(self._look_every)
-                for runtime in self._resting(self._rest_after):
-                    self._close(runtime)
+
+    async def _look(self) -> None:
+        """Close what rests, and listen to what goes on: while a device is offline, only the store knows."""
+        await self._learn_alive()
+        for runtime in self._resting(self._rest_after):
+            self._close(runtime)
+        with contextlib.suppress(NoRoomError):  # the log says so; what is said there is read later
+            for runtime in self._alive:
+                self.open(runtime)
+
+    async def _learn_alive(self) -> None:
+        with contextlib.suppress(StoreError):  # then what was known is kept
+            self._alive = frozenset(await self._ask_alive())
 
     @property
     def presences(self) -> Mapping[Runtime, Presence]:
@@ -77,20 +96,33 @@ class Listeners:
 
         Raises NoRoomError.
         """
-        return await self.open(_runtime(delivery)).ready(connection_id)
+        return await (await self._opened(_runtime(delivery))).ready(connection_id)
 
-    async def answer(self, delivery: Delivery) -> Outcome:
-        """Give a decision over the sockets of the conversation it is for."""
+    async def answer(self, delivery: Delivery, still: Callable[[Delivery], Awaitable[bool]]) -> Outcome:
+        """Give a decision over the sockets of the conversation it is for.
+
+        Where they had to be opened first, only if it is `still` to be given then.
+        """
         try:
-            return await self.open(_runtime(delivery)).answer(delivery)
+            listener = await self._opened(_runtime(delivery))
+            if await listener.opened() and not await still(delivery):
+                return Refused("it is over: the environment no longer asks")
+            return await listener.answer(delivery)
         except NoRoomError as problem:
             return Retry(str(problem))
+        except RuntimeRefusedError as problem:
+            return Refused(str(problem))
         except KeyError:
             return Refused(f"the configuration no longer has an environment named {delivery.environment!r}")
 
     async def submit(self, delivery: Delivery, message: dict[str, Any]) -> Outcome:
         """Hand over a message over the socket of the conversation it is for."""
-        return await self.open(_runtime(delivery)).submit(delivery, message)
+        return await (await self._opened(_runtime(delivery))).submit(delivery, message)
+
+    async def _opened(self, runtime: Runtime) -> Listener:
+        if runtime not in self._all and len(self._all) >= self._most:
+            await self._learn_alive()  # whose place is taken, is decided by what goes on now
+        return self.open(runtime)
 
     async def stop_turn(self, runtime: Runtime) -> bool | None:
         """Stop the turn of a conversation; return whether there was one, None: it cannot be reached."""
@@ -122,7 +154,9 @@ class Listeners:
         resting = [
             (listener.rested, runtime)
             for runtime, listener in self._all.items()
-            if runtime not in self._always and not listener.busy and listener.rested >= for_seconds
+            if runtime not in self._always | self._alive
+            and not listener.busy
+            and listener.rested >= for_seconds
         ]
         return [runtime for _, runtime in sorted(resting, key=lambda one: -one[0])]
 

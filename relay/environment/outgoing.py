@@ -1,5 +1,6 @@
 """What relay says on an environment's sockets, with no carrier."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 PING = {"type": "ping"}
@@ -11,12 +12,27 @@ def ack(seq: int) -> dict[str, Any]:
 
 
 def approval_response(
-    request_id: str, agent_id: str, conversation_id: str, tool_call_id: str, *, approve: bool, reason: str
+    request_id: str,
+    agent_id: str,
+    conversation_id: str,
+    tool_call_id: str,
+    *,
+    approve: bool,
+    reason: str,
+    updated_input: Mapping[str, Any] | None = None,
+    suggestions: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the frame that decides a tool call over the socket; a denial's message must be a text."""
+    """Return the frame that decides a tool call over the socket; a denial's message must be a text.
+
+    What a person returned who ran the tool themselves has no form here: the message of a denial carries it.
+    """
     decision: dict[str, Any] = {"behavior": "allow" if approve else "deny"}
     if reason or not approve:
         decision["message"] = reason
+    if updated_input is not None:
+        decision["updated_input"] = dict(updated_input)
+    if suggestions:
+        decision["selected_permission_suggestion_ids"] = list(suggestions)
     return {
         "type": "input",
         "request_id": request_id,

@@ -8,8 +8,9 @@ In silence:     while something is waited for, the state is asked for again ever
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ from relay.domain.runtime import Runtime
 from relay.environment import frames, outgoing
 from relay.environment.catch_up import exchanges
 from relay.environment.sequencer import Sequencer
-from relay.environment.turns import AnswerNotTaken, Arrival, Behind, Exchange, Missed, Turns
+from relay.environment.turns import AnswerNotTaken, Arrival, Behind, Exchange, Missed, Turns, Unheard
 from relay.store import StoreError
 
 _DEAF_AFTER = 90.0  # three pings without any answer: the socket is open and deaf
@@ -27,6 +28,7 @@ _HOLD = 0.05
 _STATE_WITHIN = 5.0
 _ANSWER_WITHIN = 10.0
 _LOOK_AGAIN = 10.0
+_MOST_LOOKS = 3  # at a conversation that cannot be read; after that the minute's look comes to it
 _HOW_IT_ENDED = 1.0  # a turn that was stopped says so in a moment
 _MOST_PAGES = 10
 
@@ -75,12 +77,15 @@ class Pair:
         *,
         ping_every: float,
         ask_again_every: float,
+        look_again: float = _LOOK_AGAIN,
     ) -> None:
         self._sockets = sockets
         self._runtime = runtime
         self._ears = ears
         self._ping_every = ping_every
         self._ask_again_every = ask_again_every
+        self._look_again = look_again
+        self._greeting = ""
         self._epoch = ears.new_id()
         self._sequencer = Sequencer()
         self._turns = Turns()
@@ -137,7 +142,8 @@ class Pair:
 
     async def _greet(self) -> None:
         where = (self._runtime.agent_id, self._runtime.conversation_id)
-        greeting = outgoing.runtime_start(self._ears.new_id(), *where, __version__)
+        self._greeting = self._ears.new_id()
+        greeting = outgoing.runtime_start(self._greeting, *where, __version__)
         await _send(self._sockets["control"], greeting)
 
     async def _get_in_step(self) -> None:
@@ -158,16 +164,28 @@ class Pair:
                 raise SocketsLostError("its status socket was closed")
 
     async def _handle_all(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
-            try:
-                async with asyncio.timeout(_HOLD if self._sequencer.waiting else None):
-                    received = await self._received.get()
-            except TimeoutError:
-                await self._take_in(self._sequencer.release())
-            else:
+            received = await self._next()
+            if received is not None:
                 await self._handle([received, *self._what_waits()])
+            # What goes on coming keeps nothing waiting any longer.
+            if now() >= self._held_until():
+                await self._take_in(self._sequencer.release())
             if not self._sequencer.waiting:
                 await self._acknowledge()
+
+    async def _next(self) -> _Received | None:
+        """Return what comes next, or None once a frame has waited long enough for those before it."""
+        until = self._held_until()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(None if math.isinf(until) else until):
+                return await self._received.get()
+        return None
+
+    def _held_until(self) -> float:
+        oldest = self._sequencer.oldest
+        return math.inf if oldest is None else oldest + _HOLD
 
     async def _acknowledge(self) -> None:
         """Acknowledge what came: all of it is stored, none waits for its order."""
@@ -192,7 +210,7 @@ class Pair:
                 await self._take_in(ready)
                 ready = []
                 await self._begin_again()
-            ready += self._sequencer.take(frame)
+            ready += self._sequencer.take(frame, asyncio.get_running_loop().time())
         await self._take_in(ready)
 
     def _parsed(self, received: _Received) -> frames.Frame | None:
@@ -228,7 +246,7 @@ class Pair:
         taken = [frame for frame in ready if self._is_for_us(frame)]
         arrivals: list[Arrival] = []
         for frame in taken:
-            if isinstance(frame, frames.RuntimeStarted) and not frame.success:
+            if self._refuses_us(frame):
                 await self._hand_on(arrivals)
                 raise RuntimeRefusedError("its device does not know the agent or the conversation")
             try:
@@ -237,9 +255,21 @@ class Pair:
                 self._ears.log.exception("frame.defect", type=frame.type)
         await self._hand_on(arrivals)
         for frame in taken:
-            self._ears.seen(frame)
+            self._show(frame)
             if isinstance(frame, frames.DeviceStatus):
                 self._listed.set()
+
+    def _refuses_us(self, frame: frames.Frame) -> bool:
+        """Whether a frame refuses our own greeting: others on the same socket are answered there, too."""
+        if not isinstance(frame, frames.RuntimeStarted) or frame.success:
+            return False
+        return frame.request_id == self._greeting
+
+    def _show(self, frame: frames.Frame) -> None:
+        try:
+            self._ears.seen(frame)
+        except Exception:  # what only shows must not end what counts
+            self._ears.log.exception("frame.not_shown", type=frame.type)
 
     async def _hand_on(self, arrivals: Sequence[Arrival]) -> None:
         told = [one for one in arrivals if not isinstance(one, Behind)]
@@ -273,15 +303,30 @@ class Pair:
             if behind.heard:
                 await asyncio.sleep(_HOW_IT_ENDED)
             try:
-                found = await self._said(wanted)
+                found = await self._said(wanted, behind.ended or ())
             except (TimeoutError, SocketsLostError) as problem:
                 self._ears.log.warning("conversation.not_read", reason=str(problem) or "no answer in time")
-                found, wanted = (Exchange(behind.ended or (), ()),) if behind.heard else (), frozenset()
+                if not behind.heard:
+                    await self._look_later(behind, wanted)
+                    continue
+                found, wanted = (Exchange(behind.ended or (), ()),), frozenset()
             unseen = wanted - {message_id for one in found for message_id in one.message_ids}
             over = self._of_what(behind, found, unseen)
-            await self._ears.take(
-                self._epoch, [Missed(found, over, tuple(unseen) if over.ended is None else ())]
-            )
+            unseen = unseen if over.ended is None else frozenset()
+            await self._store([Missed(found, over, tuple(unseen), sure=behind.ended is not None)])
+
+    async def _look_later(self, behind: Behind, wanted: frozenset[str]) -> None:
+        """Look again soon at what could not be read; say at last that it was not, and end no turn by it."""
+        sought = behind.ended or behind.sought or tuple(wanted)
+        if behind.looks + 1 < _MOST_LOOKS:
+            self._again(replace(behind, looks=behind.looks + 1, sought=sought))
+        elif behind.ended is not None or not self.alive:
+            unheard = tuple(message_id for message_id in sought if message_id in wanted)
+            if unheard and not behind.failed:
+                await self._store([Unheard(unheard)])
+
+    def _again(self, behind: Behind) -> None:
+        asyncio.get_running_loop().call_later(self._look_again, self._behind.put_nowait, behind)
 
     def _of_what(self, behind: Behind, found: tuple[Exchange, ...], unseen: frozenset[str]) -> Behind:
         """Return which turns are over; a message on its way may be listed before its turn is told of."""
@@ -290,12 +335,11 @@ class Pair:
         if behind.last and not self.alive:
             return behind
         if not behind.last:
-            again = Behind(last=True)
-            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._behind.put_nowait, again)
+            self._again(Behind(last=True))
         answered = (message_id for one in found if one.answers for message_id in one.message_ids)
         return Behind(tuple(answered))
 
-    async def _said(self, wanted: frozenset[str]) -> tuple[Exchange, ...]:
+    async def _said(self, wanted: frozenset[str], ended: tuple[str, ...]) -> tuple[Exchange, ...]:
         """Return what was answered to the messages `wanted`, as far back as the conversation tells."""
         said: list[frames.Delta] = []
         before = ""
@@ -309,7 +353,7 @@ class Pair:
             before = page.next_before
             if not (page.has_more and before) or wanted <= {one.otid for one in said}:
                 break
-        return exchanges(said, wanted)
+        return exchanges(said, wanted, ended)
 
     async def _ask_again(self) -> None:
         """Ask now and then for what a device does not tell: it may restart, or speak while it is cut off."""

@@ -11,8 +11,9 @@ from relay.config import Environment
 from relay.domain.deliveries import Delivery, Kind, Outcome, Refused, Retry
 from relay.environment.directory import Directory
 from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
-from relay.environment.frames import ApprovalDecision, ApprovalMessage, MessagesBody, UserMessage
+from relay.environment.frames import ApprovalDecision, ApprovalMessage, MessagesBody, ToolReturn, UserMessage
 from relay.environment.listeners import NoRoomError
+from relay.environment.pair import RuntimeRefusedError
 from relay.environment.verdicts import meaning
 
 _LIMITS = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
@@ -26,19 +27,29 @@ def body_of(delivery: Delivery) -> MessagesBody:
             client_message_id=delivery.id, otid=delivery.id, content=delivery.body["content"]
         )
     else:
-        content = ApprovalMessage(
-            approvals=[
-                ApprovalDecision(
-                    approve=delivery.body["approve"],
-                    tool_call_id=delivery.body["tool_call_id"],
-                    reason=delivery.body["reason"] or None,
-                )
-            ]
-        )
+        content = ApprovalMessage(approvals=[_answer(delivery.body)])
     return MessagesBody(
         messages=[content],
         agentId=delivery.body["agent_id"],
         conversationId=delivery.body["conversation_id"],
+    )
+
+
+def _answer(body: Mapping[str, Any]) -> ApprovalDecision | ToolReturn:
+    returned = body.get("returned")
+    if returned is None:
+        return ApprovalDecision(
+            approve=body["approve"],
+            tool_call_id=body["tool_call_id"],
+            reason=body["reason"] or None,
+            updated_input=body.get("updated_input"),
+        )
+    return ToolReturn(
+        status="success" if returned["success"] else "error",
+        tool_call_id=body["tool_call_id"],
+        tool_return=returned["output"],
+        stdout=returned["stdout"].splitlines() or None,
+        stderr=returned["stderr"].splitlines() or None,
     )
 
 
@@ -117,6 +128,9 @@ class EnvironmentSender:
                 return Refused("it is over: the environment no longer asks")
         except NoRoomError as problem:
             return Retry(str(problem))
+        except RuntimeRefusedError as problem:
+            # Called delivered, it would be answered by nobody; a decision may find it mended.
+            return Refused(str(problem), over=delivery.kind is Kind.MESSAGE)
         if environment.is_app_server:
             message = body_of(delivery).messages[0].model_dump(exclude_none=True)
             return await self._by_socket(delivery, message)

@@ -20,13 +20,18 @@ class Sequencer:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._last = 0
         self._newest = Frame(type="")
-        self._early: list[tuple[int, int, Frame]] = []
+        self._early: list[tuple[int, int, float, Frame]] = []
         self._count = 0
 
     @property
     def waiting(self) -> bool:
         """Whether a frame waits for one before it."""
         return bool(self._early)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the first of those that wait came; None when none does."""
+        return min((came for _, _, came, _ in self._early), default=None)
 
     def starts_again(self, frame: Frame) -> bool:
         """Whether `frame` is of a device that counts anew: behind in its number, ahead in time."""
@@ -39,8 +44,8 @@ class Sequencer:
         self._last, self._newest = 0, Frame(type="")
         return waited
 
-    def take(self, frame: Frame) -> list[Frame]:
-        """Return what may be handled now that `frame` is here; nothing for a duplicate."""
+    def take(self, frame: Frame, came: float = 0.0) -> list[Frame]:
+        """Return what may be handled now that `frame` is here, since `came`; nothing for a duplicate."""
         if self._is_duplicate(frame):
             return []
         if frame.event_seq <= 0:
@@ -51,14 +56,14 @@ class Sequencer:
             self._last = frame.event_seq
             return [frame]
         self._count += 1
-        heapq.heappush(self._early, (frame.event_seq, self._count, frame))
+        heapq.heappush(self._early, (frame.event_seq, self._count, came, frame))
         if self._last == 0 or frame.event_seq > self._last + _FURTHEST:
             return self.release()
         return self._in_order()
 
     def release(self) -> list[Frame]:
         """Return every frame that waits, in order: what is missing is not coming."""
-        released = [heapq.heappop(self._early)[2] for _ in range(len(self._early))]
+        released = [heapq.heappop(self._early)[3] for _ in range(len(self._early))]
         if released:
             self._last = max(self._last, released[-1].event_seq)
         return released
@@ -66,7 +71,7 @@ class Sequencer:
     def _in_order(self) -> list[Frame]:
         ready: list[Frame] = []
         while self._early and self._early[0][0] <= self._last + 1:
-            frame = heapq.heappop(self._early)[2]
+            frame = heapq.heappop(self._early)[3]
             self._last = max(self._last, frame.event_seq)
             ready.append(frame)
         return ready

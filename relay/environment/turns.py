@@ -109,6 +109,15 @@ class Behind:
     failed: bool = False
     heard: bool = False  # all of it was heard, as far as its pieces are numbered
     last: bool = False  # what has no answer now gets none
+    looks: int = 0  # how often the conversation could not be read
+    sought: tuple[str, ...] = ()  # what was looked for the first time
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """Messages whose answers could not be read for a while; they may be read yet."""
+
+    message_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,7 @@ class Missed:
     exchanges: tuple[Exchange, ...]
     behind: Behind
     unseen: tuple[str, ...] = ()  # messages that the environment took and that are not in the conversation
+    sure: bool = False  # the turn itself told whose it was; else the order of the words alone does
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -155,6 +165,7 @@ Arrival = (
     | AnswerNotTaken
     | Behind
     | Missed
+    | Unheard
 )
 
 

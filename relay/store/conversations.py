@@ -66,14 +66,19 @@ class Conversations:
         bound: str = self._connection.execute(select(t.c.conversation_id).where(*which)).scalar_one()
         return bound
 
+    def unbind(self, team_id: str, environment: str, agent_id: str, key: str, conversation_id: str) -> None:
+        """Take its conversation from a binding, if it has this one."""
+        which = (*_is(team_id, environment, agent_id, key), t.c.conversation_id == conversation_id)
+        self._connection.execute(update(t).where(*which).values(conversation_id=None))
+
     def use(self, binding: Binding, now: datetime) -> None:
         """Remember that a binding was used."""
         which = _is(binding.team_id, binding.environment, binding.agent_id, binding.key)
         self._connection.execute(update(t).where(*which).values(last_used_at=now))
 
     def set_thread(self, team_id: str, environment: str, agent_id: str, key: str, thread_ts: str) -> None:
-        """Say which thread a binding is of, if there is such a binding."""
-        which = _is(team_id, environment, agent_id, key)
+        """Say which thread a binding is of, if there is such a binding and it does not know yet."""
+        which = (*_is(team_id, environment, agent_id, key), t.c.thread_ts.is_(None))
         self._connection.execute(update(t).where(*which).values(thread_ts=thread_ts))
 
     def _first(self, *conditions: ColumnElement[bool]) -> Binding | None:

@@ -4,12 +4,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from relay.domain.deliveries import Delivery, Kind, Settled, State
 from relay.domain.ids import new_id
+from relay.domain.room import Room
 from relay.store.statement import Statement
-from relay.store.tables import Instant
+from relay.store.tables import Instant, messages
 from relay.store.tables import deliveries as t
 
 _LIVE = (State.PENDING, State.SENDING)
@@ -31,9 +47,12 @@ _ADD = Statement(
     .returning(t.c.next_attempt_at),
     columns=[column.name for column in t.c if column is not t.c.seq],
 )
+# The names of the environments that are full, each on a line of its own.
+_is_full = func.instr(bindparam("full", type_=Text), "\n" + t.c.environment + "\n") > 0
+_there_is_room = or_(t.c.kind != Kind.MESSAGE, and_(bindparam("messages", type_=Boolean), ~_is_full))
 _DUE = (
     select(*_COLUMNS)
-    .where(t.c.next_attempt_at <= bindparam("now"))
+    .where(t.c.next_attempt_at <= bindparam("now"), _there_is_room)
     .order_by(t.c.next_attempt_at)
     .limit(bindparam("most"))
 )
@@ -82,7 +101,12 @@ _STEP_BACK = (
     .where(t.c.ordering_key == bindparam("key"), _live, t.c.state == State.PENDING)
     .values(next_attempt_at=None)
 )
-_NEXT_DUE = select(func.min(t.c.next_attempt_at)).where(t.c.next_attempt_at.is_not(None))
+_NEXT_DUE = (
+    select(t.c.next_attempt_at)
+    .where(t.c.next_attempt_at.is_not(None), _there_is_room)
+    .order_by(t.c.next_attempt_at)
+    .limit(1)
+)
 _ONE = select(*_COLUMNS).where(t.c.id == bindparam("which"))
 _WAITING = select(t.c.id).where(
     t.c.ordering_key == bindparam("key"),
@@ -90,6 +114,17 @@ _WAITING = select(t.c.id).where(
     t.c.kind == bindparam("sort"),
     t.c.state == State.PENDING,
     t.c.attempts == 0,
+)
+_ROOTS = (
+    select(t.c.id, t.c.subject_id)
+    .select_from(t.join(messages, messages.c.id == t.c.subject_id))
+    .where(
+        _live,
+        t.c.kind == Kind.ROOT,
+        messages.c.team_id == bindparam("team"),
+        messages.c.channel_id == bindparam("channel"),
+        messages.c.thread_ts.is_(None),
+    )
 )
 _WAKE = (
     update(t)
@@ -150,10 +185,15 @@ class Deliveries:
         if self._connection.execute(_WAITING, {"key": ordering_key, "sort": kind}).first() is None:
             self.add(kind, team_id=team_id, ordering_key=ordering_key, subject_id=subject_id, now=now)
 
-    def claim(self, most: int, now: datetime, until: datetime) -> list[Delivery]:
-        """Claim up to `most` deliveries that are due and return them as claimed."""
+    def claim(self, most: int, now: datetime, until: datetime, room: Room | None = None) -> list[Delivery]:
+        """Claim up to `most` deliveries that are due and for which there is `room`, as claimed.
+
+        With room for some of those of an environment only, the others are left out once it is full.
+        """
         self._release_lost(now)
-        rows = self._connection.execute(_DUE, {"now": now, "most": most}).all()
+        room = room or Room()
+        found = self._connection.execute(_DUE, {"now": now, "most": most, **_as_bound(room)}).all()
+        rows = [row for row in found if room.take(Kind(row.kind), row.environment)]
         if rows:
             self._connection.execute(_CLAIM, [{"which": row.id, "until": until} for row in rows])
         return [_delivery(row, claimed=True) for row in rows]
@@ -232,10 +272,19 @@ class Deliveries:
             self._promote(row.ordering_key, now)
         return True
 
+    def roots_on_their_way(self, team_id: str, channel_id: str) -> dict[str, str]:
+        """Return the roots in a channel that may stand there already, each with its message."""
+        rows = self._connection.execute(_ROOTS, {"team": team_id, "channel": channel_id})
+        return {row.id: row.subject_id for row in rows}
+
     def wake(self, environment: str, now: datetime) -> None:
         """Make due at once whatever waits for `environment` to be back."""
         if self._connection.execute(_WAKE, {"which": environment, "due": now}).rowcount:
             self.wakes = True
+
+    def change_body(self, delivery_id: str, body: Mapping[str, Any]) -> None:
+        """Let a delivery carry something else the next time."""
+        self._connection.execute(update(t).where(t.c.id == delivery_id).values(body=dict(body)))
 
     def scrub(self, delivery_id: str) -> None:
         """Forget what a settled delivery carried."""
@@ -245,9 +294,9 @@ class Deliveries:
         """Free every claim: the process that held them is gone, and its attempts may have arrived."""
         self._connection.execute(_FREE)
 
-    def next_due(self) -> datetime | None:
-        """Return when the next delivery may be claimed."""
-        due: datetime | None = self._connection.execute(_NEXT_DUE).scalar()
+    def next_due(self, room: Room | None = None) -> datetime | None:
+        """Return when the next delivery may be claimed, of those for which there is `room`."""
+        due: datetime | None = self._connection.execute(_NEXT_DUE, _as_bound(room or Room())).scalar()
         return due
 
     def get(self, delivery_id: str) -> Delivery | None:
@@ -268,6 +317,10 @@ class Deliveries:
         if after:
             query = query.where(t.c.seq < select(t.c.seq).where(t.c.id == after).scalar_subquery())
         return [_delivery(row) for row in self._connection.execute(query)]
+
+
+def _as_bound(room: Room) -> dict[str, Any]:
+    return {"messages": room.takes_messages, "full": "".join(f"\n{name}\n" for name in room.full)}
 
 
 def _delivery(row: Row[Any], *, claimed: bool = False) -> Delivery:

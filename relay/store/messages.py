@@ -13,6 +13,16 @@ from relay.store.tables import messages as t
 
 _INSERT = Statement(insert(t), columns=[column.name for column in t.c])
 _ONE = select(t).where(t.c.id == bindparam("which"))
+_IN_THREAD = (
+    select(t)
+    .where(
+        t.c.channel_id == bindparam("channel"),
+        t.c.thread_ts == bindparam("thread"),
+        t.c.team_id == bindparam("team"),
+    )
+    .order_by(t.c.created_at, t.c.id)
+    .limit(1)
+)
 
 
 @cache
@@ -22,7 +32,10 @@ def _change(*columns: str) -> Statement:
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a person to an agent. `place` says where its answers go: thread or private."""
+    """A message of a person to an agent. `place` says where its answers go: thread, direct or private.
+
+    Of a direct one `thread_ts` is its own ts: there Slack shows a status, though answers go beside it.
+    """
 
     id: str
     team_id: str
@@ -41,6 +54,11 @@ class Message:
     created_at: datetime
     settled_at: datetime | None
     turn_ended: bool
+
+    @property
+    def answers_in(self) -> str | None:
+        """The thread that its answers are posted in; None: beside it, or not there yet."""
+        return self.thread_ts if self.place == "thread" else None
 
 
 class Messages:
@@ -65,10 +83,8 @@ class Messages:
 
     def in_thread(self, team_id: str, channel_id: str, thread_ts: str) -> Message | None:
         """Return the first message to an agent whose answers are in a thread."""
-        query = select(t).where(
-            t.c.channel_id == channel_id, t.c.thread_ts == thread_ts, t.c.team_id == team_id
-        )
-        row = self._connection.execute(query.order_by(t.c.created_at, t.c.id).limit(1)).first()
+        where = {"channel": channel_id, "thread": thread_ts, "team": team_id}
+        row = self._connection.execute(_IN_THREAD, where).first()
         return None if row is None else _message(row)
 
     def in_turn(self, environment: str, agent_id: str, conversation_id: str) -> list[Message]:

@@ -209,7 +209,9 @@ async def test_a_message_while_a_decision_is_open_is_taken_and_answered_too(here
     await here.slack.slash(GRACE, OPS, "in blue please")
     await here.slack.click(GRACE, APPROVALS, card.ts, "approve")
     await here.card_says("Delivered.")
-    await here.slack.wait_for(lambda slack: len(threads_with(here, "It is built.")) == 2)
+    await here.thread_says("It is built.")
+    await here.thread_says("Answered together with a later message")
+    assert len(threads_with(here, "It is built.")) == 1
     assert any("in blue please" in said for said in here.mind.read("user"))
 
 

@@ -175,6 +175,19 @@ async def test_a_decision_for_a_device_that_died_is_said_not_to_have_been_delive
     assert both.made("made.txt") is None
 
 
+async def test_a_decision_posted_to_a_device_that_restarted_behind_open_sockets_is_said_not_to_be_delivered(
+    here: LettaWorld,
+) -> None:
+    here.router.behaviour, here.router.keeps_connections = "verbatim", True
+    card = await ask(here)
+    await here.workshop.program.kill()
+    await here.workshop.program.start_device()
+    await here.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await here.slack.wait_for(lambda slack: _is_over(here), 40)
+    assert "but the agent had stopped asking; *not delivered*" in _card(here)
+    assert here.made("made.txt") is None
+
+
 async def test_a_device_that_died_takes_its_message_up_again_and_asks_on_another_card(
     both: LettaWorld,
 ) -> None:

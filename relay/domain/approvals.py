@@ -4,6 +4,7 @@ pending ──click──▶ decided ──evidence──▶ delivered
    │                 │  ├──answer of another──▶ decided_elsewhere
    │                 │  ├──asked no longer──▶ withdrawn (never sent) | unconfirmed (sent, no evidence)
    │                 │  └──refused for good──▶ failed ──retry──▶ decided
+   ├──nobody answers──▶ expired ──ask again──▶ pending
    ├──asked no longer──▶ withdrawn ──its tool runs all the same──▶ decided_elsewhere
    ├──its tool runs──▶ decided_elsewhere
    └──asked again with another input──▶ superseded
@@ -11,10 +12,12 @@ pending ──click──▶ decided ──evidence──▶ delivered
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from relay.domain.rules import Ask
 
 
 class State(StrEnum):
@@ -28,9 +31,10 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
     DECIDED_ELSEWHERE = "decided_elsewhere"
     UNCONFIRMED = "unconfirmed"
+    EXPIRED = "expired"
 
 
-OPEN = frozenset({State.PENDING, State.DECIDED, State.FAILED})
+OPEN = frozenset({State.PENDING, State.DECIDED, State.FAILED, State.EXPIRED})
 # How long evidence may come after the environment stopped asking: the tool's start and the
 # emptied list travel in separate frames, on two sockets.
 GRACE = timedelta(seconds=5)
@@ -48,16 +52,37 @@ class Asked:
     tool_input: Mapping[str, Any]
     diffs: tuple[Any, ...]
     words: str  # what the agent said just before, its own claim and nobody's evidence
+    suggestions: tuple[Mapping[str, Any], ...] = ()  # of the environment's own: rules it would keep
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What a person who ran the tool themselves got."""
+
+    success: bool
+    output: str
+    stdout: str = ""
+    stderr: str = ""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided on a tool call: by whom, when and why."""
+    """What was decided on a tool call: by whom, when and why.
+
+    At most one of `updated_input`, the whole input in place of the one asked about, and `returned`,
+    which goes out as a denial where the environment knows no other form.
+    """
 
     approve: bool
     reason: str
-    user_id: str  # empty: decided by the relay itself
+    user_id: str  # whose vote decided; empty: the relay itself
     decided_at: datetime
+    updated_input: Mapping[str, Any] | None = None
+    returned: Returned | None = None
+    by: tuple[str, ...] = ()  # everybody whose vote made it
+    rule: str = ""  # which rule or grant decided, when nobody voted
+    stop: bool = False  # whether the turn is to be stopped as well
+    suggestions: tuple[str, ...] = ()  # ids of the environment's suggestions that were taken up
 
     @property
     def in_words(self) -> str:
@@ -66,6 +91,15 @@ class Decision:
 
 
 _WORDLESS = re.compile(r"Denied by .* in Slack\.", re.DOTALL)
+
+
+def ran_it(returned: Returned, name: str) -> str:
+    """Return what the agent is told of a run by hand where there is no form for it but a denial."""
+    how = "succeeded" if returned.success else "failed"
+    parts = [f"{name} ran this themselves instead; it {how}.", returned.output]
+    parts += [f"stdout:\n{returned.stdout}"] if returned.stdout else []
+    parts += [f"stderr:\n{returned.stderr}"] if returned.stderr else []
+    return "\n".join(part for part in parts if part)
 
 
 def wordless_denial(name: str) -> str:
@@ -93,6 +127,24 @@ class Approval:
     note: str  # why it failed
     created_at: datetime
     revision: int  # grows with every change, so that a card can be told from an older one
+    ask: Ask = field(default_factory=Ask)
+    channels: tuple[str, ...] = ()  # where it was asked for; none: outside Slack
+    code: str = ""  # short, from the hash that is shown: what people type
+    shown_hash: str = ""  # of what the card shows: another than `input_hash` once the input was changed
+    edited_input: Mapping[str, Any] | None = None
+    edited_by: str = ""
+    expires_at: datetime | None = None
+    nudge_at: datetime | None = None  # when silence is looked at next
+    nudges: int = 0  # how many reminders were sent
+    escalated: bool = False
+    silent_since: datetime | None = None  # when its silence began to count anew; None: when it was made
+    snoozed_until: datetime | None = None
+    snoozed_by: str = ""
+
+    @property
+    def present_input(self) -> Mapping[str, Any]:
+        """What the tool would run with, were it approved now."""
+        return self.asked.tool_input if self.edited_input is None else self.edited_input
 
     @property
     def open(self) -> bool:
@@ -133,9 +185,23 @@ def after_evidence(approval: Approval, evidence: Evidence) -> State:
 
 
 def _is_ours(decision: Decision, evidence: Evidence) -> bool:
+    if decision.returned is not None:
+        # Taken as the tool's output, or as a denial that carries it.
+        said = evidence.text if isinstance(evidence, ToolReturned) else None
+        return said is not None and (decision.returned.output in said or decision.reason in said)
     if decision.approve:
         return isinstance(evidence, ToolStarted) or not evidence.error
     return isinstance(evidence, ToolReturned) and evidence.error and decision.reason in evidence.text
+
+
+AS_DENIAL = "as a denial that carries the output: this environment takes it in no other form"
+
+
+def form_of(decision: Decision | None, evidence: Evidence) -> str:
+    """Return what a card adds when an output by hand arrived as the denial that carries it."""
+    said = evidence.text if isinstance(evidence, ToolReturned) else ""
+    carried = decision is not None and decision.returned is not None and decision.reason in said
+    return AS_DENIAL if carried else ""
 
 
 def after_gone(approval: Approval) -> State:

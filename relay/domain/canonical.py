@@ -5,10 +5,25 @@ import hmac
 import json
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def canonical_json(value: Any) -> str:
     """Return the one compact JSON text of `value`: keys sorted, raw UTF-8, no blanks."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
+
+
+_CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read as another
+
+
+def short_code(approval_id: str, shown_hash: str) -> str:
+    """Return five letters that stand for a request and what is shown of it, where people type it.
+
+    Two may rarely be alike. The same call asked twice, or in two places, has two codes.
+    """
+    digest = hashlib.sha256(f"{approval_id}/{shown_hash}".encode()).hexdigest()
+    number = int(digest[:8], 16)
+    return "".join(_CODE_LETTERS[number >> shift & 31] for shift in (0, 5, 10, 15, 20))
 
 
 def input_hash(key: bytes, tool_name: str, tool_input: Any, diffs: Any) -> str:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     REPLY = "reply"  # the agent's words, in the thread
     CARD = "card"  # one copy of an approval's card
     WHISPER = "whisper"  # a sentence for one person alone
+    REMINDER = "reminder"  # a call to those who may decide, under a card or to one of them alone
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ _LONGEST_STATED = 300.0  # a destination that asks for an hour is asked again so
 
 MESSAGE_DEADLINE = timedelta(hours=24)
 WHISPER_DEADLINE = timedelta(minutes=25)  # a response_url lives 30 minutes
+REMINDER_DEADLINE = timedelta(minutes=10)  # later, nobody knows any more what it was about
 LEASE = timedelta(seconds=10)
 
 

@@ -5,20 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, literal_column, select, update
 
-from relay.domain.approvals import Approval, Asked, Decision, State
+from relay.domain.approvals import Approval, Decision, State
 from relay.domain.deliveries import Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.ids import new_id
+from relay.store.approval_rows import of_decision, read, written
 from relay.store.statement import Statement
 from relay.store.tables import approvals as t
-from relay.store.tables import copies, deliveries
+from relay.store.tables import copies, deliveries, messages
 
 # Written out, not bound: SQLite takes the partial index of the open ones only for its own condition.
 _open = t.c.state.in_(
-    [literal_column(f"'{state}'") for state in (State.PENDING, State.DECIDED, State.FAILED)]
+    [literal_column(f"'{state}'") for state in (State.PENDING, State.DECIDED, State.FAILED, State.EXPIRED)]
 )
+_LOOKED_BACK = 2_000
 _PENDING = Statement(
     select(t.c.id, t.c.tool_name)
     .where(
@@ -50,43 +52,14 @@ class Approvals:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, approval: Approval) -> None:
+    def add(self, new: Approval) -> None:
         """Add an approval request."""
-        asked = approval.asked
-        row = {
-            "id": approval.id,
-            "team_id": approval.team_id,
-            "environment": asked.environment,
-            "agent_id": asked.agent_id,
-            "conversation_id": asked.conversation_id,
-            "tool_call_id": asked.tool_call_id,
-            "input_hash": approval.input_hash,
-            "occurrence": approval.occurrence,
-            "tool_name": asked.tool_name,
-            "tool_input": dict(asked.tool_input),
-            "diffs": list(asked.diffs),
-            "words": asked.words,
-            "requesters": list(approval.requesters),
-            "message_id": approval.message_id,
-            "state": approval.state,
-            "approve": None,
-            "reason": None,
-            "decided_by": None,
-            "decided_at": None,
-            "epoch": approval.epoch,
-            "event_seq": approval.event_seq,
-            "gone_at": approval.gone_at,
-            "sent": approval.sent,
-            "note": approval.note,
-            "created_at": approval.created_at,
-            "revision": approval.revision,
-        }
-        self._connection.execute(insert(t), row)
+        self._connection.execute(insert(t), written(new))
 
     def get(self, approval_id: str) -> Approval | None:
         """Return one approval request."""
         row = self._connection.execute(select(t).where(t.c.id == approval_id)).first()
-        return None if row is None else _approval(row)
+        return None if row is None else read(row)
 
     def latest(
         self, environment: str, agent_id: str, conversation_id: str, tool_call_id: str
@@ -99,12 +72,12 @@ class Approvals:
             .limit(1)
         )
         row = self._connection.execute(query).first()
-        return None if row is None else _approval(row)
+        return None if row is None else read(row)
 
     def open_ones(self, environment: str, agent_id: str, conversation_id: str) -> list[Approval]:
         """Return the requests of a runtime that its environment may still wait for."""
         query = select(t).where(*_runtime(environment, agent_id, conversation_id), _open)
-        return [_approval(row) for row in self._connection.execute(query.order_by(t.c.created_at))]
+        return [read(row) for row in self._connection.execute(query.order_by(t.c.created_at))]
 
     def pending_calls(self, environment: str, agent_id: str, conversation_id: str) -> list[tuple[str, str]]:
         """Return id and tool name of the requests of a runtime that wait for people, oldest first."""
@@ -120,7 +93,7 @@ class Approvals:
         """Return the answered requests that their environment stopped asking for before `moment`."""
         answered = t.c.state.in_((State.DECIDED, State.FAILED))
         query = select(t).where(_open, answered, t.c.gone_at <= moment)
-        return [_approval(row) for row in self._connection.execute(query)]
+        return [read(row) for row in self._connection.execute(query)]
 
     def without_effect(self, moment: datetime) -> list[Approval]:
         """Return the requests still asked whose decision was passed on before `moment`."""
@@ -131,20 +104,74 @@ class Approvals:
             deliveries.c.settled_at <= moment,
         )
         query = select(t).where(_open, t.c.state == State.DECIDED, t.c.gone_at.is_(None), passed_on.exists())
-        return [_approval(row) for row in self._connection.execute(query)]
+        return [read(row) for row in self._connection.execute(query)]
 
     def decide(self, approval: Approval, decision: Decision) -> bool:
         """Record the one decision by compare-and-set and return whether it was this one."""
         pending = update(t).where(t.c.id == approval.id, t.c.state == State.PENDING)
-        values = {
-            "state": State.DECIDED,
-            "approve": decision.approve,
-            "reason": decision.reason,
-            "decided_by": decision.user_id,
-            "decided_at": decision.decided_at,
-            "revision": t.c.revision + 1,
-        }
-        return self._connection.execute(pending.values(**values)).rowcount == 1
+        values = {"state": State.DECIDED, "nudge_at": None, "revision": t.c.revision + 1}
+        return self._connection.execute(pending.values(**values, **of_decision(decision))).rowcount == 1
+
+    def by_code(self, team_id: str, code: str) -> list[Approval]:
+        """Return the open requests whose cards show a code: one, unless two codes are alike."""
+        query = select(t).where(_open, t.c.team_id == team_id, t.c.code == code)
+        return [read(row) for row in self._connection.execute(query.order_by(t.c.created_at))]
+
+    def closed_by_code(self, team_id: str, code: str) -> list[Approval]:
+        """Return the newest of the last requests whose card showed a code; for rare questions."""
+        newest = select(t.c.id).where(t.c.team_id == team_id).order_by(t.c.id.desc()).limit(_LOOKED_BACK)
+        query = select(t).where(t.c.id.in_(newest), t.c.code == code).order_by(t.c.id.desc()).limit(1)
+        return [read(row) for row in self._connection.execute(query)]
+
+    def pending_at(
+        self, team_id: str, channel_id: str | None, thread_ts: str | None, most: int
+    ) -> list[Approval]:
+        """Return up to `most` requests that wait for people and were asked for, or have a card, there.
+
+        With a thread: in it, or in the card's own; without a channel: anywhere.
+        """
+        query = select(t).where(_open, t.c.state == State.PENDING, t.c.team_id == team_id)
+        if channel_id is not None:
+            posted = [copies.c.approval_id == t.c.id, copies.c.channel_id == channel_id]
+            asked = [messages.c.id == t.c.message_id, messages.c.channel_id == channel_id]
+            if thread_ts is not None:
+                posted.append(copies.c.ts == thread_ts)
+                asked.append(messages.c.thread_ts == thread_ts)
+            query = query.where(exists().where(*posted) | exists().where(*asked))
+        return [read(row) for row in self._connection.execute(query.order_by(t.c.created_at).limit(most))]
+
+    def readable(self, approval_id: str) -> Approval | None:
+        """Return one request, or None when its row is damaged: work on many goes on with the others."""
+        try:
+            return self.get(approval_id)
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def silent(self, now: datetime, most: int) -> list[str]:
+        """Return up to `most` requests whose silence is to be looked at by `now`, the longest due first."""
+        query = select(t.c.id).where(t.c.nudge_at <= now).order_by(t.c.nudge_at).limit(most)
+        return list(self._connection.execute(query).scalars())
+
+    def look_at(self, approval_id: str, moment: datetime | None) -> None:
+        """Remember when silence is looked at next; nothing on a card changes."""
+        self._connection.execute(update(t).where(t.c.id == approval_id).values(nudge_at=moment))
+
+    def over_by(self, moment: datetime, most: int, after: str = "") -> list[str]:
+        """Return up to `most` requests behind `after` that nobody answered, whose time is up by `moment`."""
+        waits = (_open, t.c.state == State.PENDING, t.c.expires_at <= moment, t.c.id > after)
+        query = select(t.c.id).where(*waits).order_by(t.c.id).limit(most)
+        return list(self._connection.execute(query).scalars())
+
+    def undecided(self, most: int, after: str = "") -> list[str]:
+        """Return up to `most` requests behind `after` that wait for people, or expired doing so."""
+        waits = (_open, t.c.state.in_((State.PENDING, State.EXPIRED)), t.c.id > after)
+        query = select(t.c.id).where(*waits).order_by(t.c.id).limit(most)
+        return list(self._connection.execute(query).scalars())
+
+    def past(self, since: datetime, after: str, most: int) -> list[Approval]:
+        """Return up to `most` requests made `since`, the oldest first, behind the one named `after`."""
+        query = select(t).where(t.c.created_at >= since, t.c.id > after).order_by(t.c.id).limit(most)
+        return [read(row) for row in self._connection.execute(query)]
 
     def change(self, approval_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one approval request; its cards must be told."""
@@ -198,36 +225,3 @@ def _runtime(environment: str, agent_id: str, conversation_id: str) -> tuple[Any
 
 def _copy(row: Row[Any]) -> Copy:
     return Copy(row.id, row.team_id, row.approval_id, tuple(row.places), row.channel_id, row.ts)
-
-
-def _approval(row: Row[Any]) -> Approval:
-    decision = None
-    if row.approve is not None:
-        decision = Decision(row.approve, row.reason, row.decided_by, row.decided_at)
-    return Approval(
-        id=row.id,
-        team_id=row.team_id,
-        asked=Asked(
-            environment=row.environment,
-            agent_id=row.agent_id,
-            conversation_id=row.conversation_id,
-            tool_call_id=row.tool_call_id,
-            tool_name=row.tool_name,
-            tool_input=row.tool_input,
-            diffs=tuple(row.diffs),
-            words=row.words,
-        ),
-        input_hash=row.input_hash,
-        occurrence=row.occurrence,
-        state=State(row.state),
-        decision=decision,
-        requesters=tuple(row.requesters),
-        message_id=row.message_id,
-        epoch=row.epoch,
-        event_seq=row.event_seq,
-        gone_at=row.gone_at,
-        sent=row.sent,
-        note=row.note,
-        created_at=row.created_at,
-        revision=row.revision,
-    )

@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,9 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 
+from relay.domain.audit import Anchor, Keys, derived_key
 from relay.store import tables
+from relay.store.audit import Chain, opened_chain
 from relay.store.engine import LockFile, sqlite_engine, store_path
 from relay.store.errors import StoreError
 from relay.store.schema import upgrade
@@ -69,13 +71,19 @@ class Store:
         # Called when a commit left something to deliver.
         self.on_due: Callable[..., None] = lambda **_: None
         self.key = b""
+        self.chain = Chain(Keys((b"",)))
+        # Where the record is, as far as it is on the disk.
+        self.anchor: Anchor | None = None
 
     @classmethod
-    def open(cls, url: str, *, at: Callable[[str], None] = _nothing) -> "Store":
+    def open(
+        cls, url: str, *, audit_keys: Sequence[bytes] = (), at: Callable[[str], None] = _nothing
+    ) -> "Store":
         """Open the store at `url`, bring its schema up to date and free the claims of a run before.
 
-        `at` is told the named point `store.committed` after every commit. Raises StoreError, and
-        StoreLockedError when another process holds the file.
+        The first of `audit_keys` signs the record; without one, a key of the store's own. `at` is told
+        the named point `store.committed` after every commit. Raises StoreError, and StoreLockedError
+        when another process holds the file.
         """
         path = store_path(url)
         lock = LockFile(path)
@@ -83,19 +91,22 @@ class Store:
         _keep_private(path)
         engine = sqlite_engine(path)
         try:
-            return cls._opened(engine, lock, at)
+            return cls._opened(engine, lock, audit_keys, at)
         except (SQLAlchemyError, StoreError) as problem:
             engine.dispose()
             lock.release()
             raise StoreError(f"cannot open the store at {path}: {_cause(problem)}") from problem
 
     @classmethod
-    def _opened(cls, engine: Engine, lock: LockFile, at: Callable[[str], None]) -> "Store":
+    def _opened(
+        cls, engine: Engine, lock: LockFile, audit_keys: Sequence[bytes], at: Callable[[str], None]
+    ) -> "Store":
         store = cls(engine, lock, at)
         with engine.begin() as connection:
             upgrade(connection)
             store.key = _store_key(connection)
-            Transaction(connection).deliveries.free_claims()
+            store.chain = opened_chain(connection, Keys((*audit_keys, derived_key(store.key))))
+            Transaction(connection, store.chain).deliveries.free_claims()
         store._writer.start()
         return store
 
@@ -143,15 +154,18 @@ class Store:
             return [inbox.waiting.popleft() for _ in range(count)]
 
     def _commit(self, batch: list[_Waiting]) -> None:
+        before = self.chain.head
         try:
             with self._engine.connect() as connection, connection.begin():
                 savepoints = connection.connection.cursor()
                 for waiting in batch:
-                    _run(connection, savepoints, waiting)
+                    _run(connection, savepoints, self.chain, waiting)
         except Exception as problem:  # noqa: BLE001 - the thread's boundary: each waiter is told
+            self.chain.head = before
             for waiting in batch:
                 if waiting.error is None:
                     waiting.error = StoreError(f"nothing was stored: {_cause(problem)}")
+        self.anchor = self.chain.head
 
 
 def _keep_private(path: Path) -> None:
@@ -160,10 +174,10 @@ def _keep_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _run(connection: Connection, savepoints: DBAPICursor, waiting: _Waiting) -> None:
+def _run(connection: Connection, savepoints: DBAPICursor, chain: Chain, waiting: _Waiting) -> None:
     # By the driver's own cursor: through SQLAlchemy the two would cost as much as a work's statement.
     savepoints.execute("SAVEPOINT work")
-    transaction = Transaction(connection)
+    transaction, before = Transaction(connection, chain), chain.head
     try:
         waiting.result = waiting.work(transaction)
     except Exception as problem:  # noqa: BLE001 - the work's own error goes to its own waiter
@@ -173,6 +187,7 @@ def _run(connection: Connection, savepoints: DBAPICursor, waiting: _Waiting) -> 
             else problem
         )
         savepoints.execute("ROLLBACK TO work")
+        chain.head = before  # the record has no hole where a work was
     savepoints.execute("RELEASE work")
     waiting.wakes, waiting.urgent = transaction.wakes, transaction.urgent
 

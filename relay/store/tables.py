@@ -138,7 +138,9 @@ deliveries = Table(
     Index("deliveries_by_subject", "subject_id", "kind"),
 )
 
-_OPEN = text("state IN ('pending', 'decided', 'failed')")
+_OPEN = text("state IN ('pending', 'decided', 'failed', 'expired')")
+_NUDGED = text("nudge_at IS NOT NULL")
+_DECIDED = text("decided_at IS NOT NULL")
 
 approvals = Table(
     "approvals",
@@ -169,6 +171,25 @@ approvals = Table(
     Column("note", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("ask", JSON, nullable=False, server_default="{}"),
+    Column("channels", JSON, nullable=False, server_default="[]"),
+    Column("code", String, nullable=False, server_default=""),
+    Column("shown_hash", String, nullable=False, server_default=""),
+    Column("edited_input", JSON(none_as_null=True)),
+    Column("edited_by", String, nullable=False, server_default=""),
+    Column("suggestions", JSON, nullable=False, server_default="[]"),
+    # What a decision may have besides: a changed input, an output, whose votes made it.
+    Column("decision", JSON(none_as_null=True)),
+    Column("expires_at", Instant),
+    Column("nudge_at", Instant),
+    Column("nudges", Integer, nullable=False, server_default="0"),
+    Column("escalated", Boolean, nullable=False, server_default=false()),
+    Column("silent_since", Instant),
+    Column("snoozed_until", Instant),
+    Column("snoozed_by", String, nullable=False, server_default=""),
+    Index("approvals_nudged", "nudge_at", sqlite_where=_NUDGED, postgresql_where=_NUDGED),
+    Index("approvals_by_code", "team_id", "code", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("approvals_by_decision", "team_id", "decided_at", sqlite_where=_DECIDED, postgresql_where=_DECIDED),
     UniqueConstraint(
         "environment", "agent_id", "conversation_id", "tool_call_id", "occurrence", name="approvals_identity"
     ),
@@ -192,6 +213,46 @@ copies = Table(
     Column("channel_id", String),
     Column("ts", String),
     Index("copies_by_approval", "approval_id"),
+)
+
+# One answer of one person; the last one counts. Bound to what they were shown.
+votes = Table(
+    "votes",
+    metadata,
+    Column("approval_id", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("approve", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("shown_hash", String, nullable=False),
+    Column("voted_at", Instant, nullable=False),
+)
+
+# "Allow this for a while": for a conversation, until a moment, so many times.
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("team_id", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("agent_id", String, nullable=False),
+    Column("conversation_id", String, nullable=False),
+    Column("tool_name", String, nullable=False),
+    # Which inputs: by their hash, or by a pattern for each of their values.
+    Column("input_hash", String, nullable=False),
+    Column("patterns", JSON, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("approval_id", String, nullable=False),
+    Column("granted_by", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("uses", Integer, nullable=False),
+    Column("most_uses", Integer, nullable=False),
+    Column("revoked_at", Instant),
+    Column("revoked_by", String, nullable=False, server_default=""),
+    Column("approvers", JSON, nullable=False),
+    Index("grants_by_tool", "environment", "agent_id", "conversation_id", "tool_name", "expires_at"),
+    Index("grants_by_end", "team_id", "expires_at"),
 )
 
 # What was begun in a thread while a turn runs, and is finished or taken away by what comes of it.
@@ -227,5 +288,9 @@ audit = Table(
     Column("actor", String, nullable=False),
     Column("subject_id", String, nullable=False),
     Column("facts", JSON, nullable=False),
+    # Which writer's chain, its place there, and what signs it with all before it; empty: from before chains.
+    Column("chain", String, nullable=False, server_default=""),
+    Column("number", Integer, nullable=False, server_default="0"),
+    Column("mac", String, nullable=False, server_default=""),
     Index("audit_by_subject", "subject_id"),
 )

@@ -5,31 +5,38 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from relay.domain.audit import Keys
 from relay.domain.runtime import Runtime
 from relay.store import runtimes, tables
 from relay.store.approvals import Approvals
+from relay.store.audit import Audit, Chain
 from relay.store.conversations import Conversations
 from relay.store.deliveries import Deliveries
+from relay.store.grants import Grants
+from relay.store.inbox import Inbox
 from relay.store.live_posts import LivePosts, Stops
 from relay.store.messages import Messages
 from relay.store.statement import Statement
+from relay.store.tool_runs import ToolRuns
+from relay.store.votes import Votes
 
 _SEE = Statement(upsert(tables.seen).on_conflict_do_nothing(), columns=["team_id", "key", "seen_at"])
 _FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before"))
-_AUDIT = Statement(insert(tables.audit), columns=["team_id", "at", "action", "actor", "subject_id", "facts"])
 _TOUCHED = upsert(tables.settings)
 _TOUCH = _TOUCHED.on_conflict_do_update(index_elements=["name"], set_={"value": _TOUCHED.excluded.value})
 _SOCKET_WAY = "approvals_via/"
+_NO_KEY = Keys((b"",))  # of a transaction whose record nobody verifies
 
 
 class Transaction:
     """One transaction: everything in it becomes durable together, or nothing of it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, chain: Chain | None = None) -> None:
         self._connection = connection
+        self.audit = Audit(connection, chain or Chain(_NO_KEY))
 
     @cached_property
     def deliveries(self) -> Deliveries:
@@ -46,6 +53,22 @@ class Transaction:
     @cached_property
     def approvals(self) -> Approvals:
         return Approvals(self._connection)
+
+    @cached_property
+    def grants(self) -> Grants:
+        return Grants(self._connection)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self._connection)
+
+    @cached_property
+    def votes(self) -> Votes:
+        return Votes(self._connection)
+
+    @cached_property
+    def tool_runs(self) -> ToolRuns:
+        return ToolRuns(self._connection)
 
     @cached_property
     def live_posts(self) -> LivePosts:
@@ -68,6 +91,12 @@ class Transaction:
     def first_time(self, team_id: str, key: str, now: datetime) -> bool:
         """Return whether `key` was not seen before in this workspace, and remember it."""
         return _SEE.run(self._connection, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
+
+    def seen_before(self, team_id: str, key: str) -> bool:
+        """Return whether `key` was seen before in this workspace, without remembering it."""
+        seen = tables.seen.c
+        query = select(seen.key).where(seen.team_id == team_id, seen.key == key)
+        return self._connection.execute(query).first() is not None
 
     def forget_seen(self, before: datetime) -> int:
         """Forget the keys seen before `before` and return how many they were."""
@@ -101,12 +130,4 @@ class Transaction:
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         """Add an audit entry: who did what to what, and the evidence."""
-        entry = {
-            "team_id": team_id,
-            "at": now,
-            "action": action,
-            "actor": actor,
-            "subject_id": subject,
-            "facts": dict(facts or {}),
-        }
-        _AUDIT.run(self._connection, entry)
+        self.audit.record(team_id, now, action, actor, subject, facts or {})

@@ -9,18 +9,22 @@ from typing import Any, TypeVar
 from sqlalchemy import event
 
 from relay.domain.approvals import Approval, Asked
+from relay.domain.audit import Keys
 from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome
 from relay.domain.people import Person, Standing
 from relay.domain.policy import Rights
+from relay.domain.rules import Action, Ask, Circle, Ruling
 from relay.domain.runtime import Runtime
 from relay.slack.cards import card
+from relay.store.audit import Chain
 from relay.store.engine import sqlite_engine
 from relay.store.tables import metadata
 from relay.store.transaction import Transaction
 from relay.use_cases.follow_environment import pass_time, record_evidence, record_pending
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
-from relay.use_cases.record_decision import Click, record_decision
+from relay.use_cases.record_decision import Answer, Click, Recorded, record_decision
 from relay.use_cases.retry_delivery import RetryClick, record_retry
+from relay.use_cases.rulings import Authority
 from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery
 from relay.use_cases.whisper import Listener
 from tests.approvals.environment_model import Call, Frame
@@ -28,13 +32,17 @@ from tests.approvals.environment_model import Call, Frame
 T = TypeVar("T")
 HOME, PLACE = "T0HOME", "C0APPROVALS"
 RUNTIME = Runtime("workshop", "agent-1", "default")
-AUDIENCE = Audience(HOME, (PLACE,), b"a key of the store's")
+KEY = b"a key of the store's"
+APPROVERS = Circle(users=frozenset({"U0ADA", "U0GRACE", "U0GUEST", "U0STRANGER"}))
+RULING = Ruling(Action.ASK, ask=Ask(approvers=APPROVERS, editors=APPROVERS))
+AUDIENCE = Audience(HOME, (PLACE,), KEY, lambda _: RULING)
 ADA = Person("U0ADA", HOME, "Ada", Standing.MEMBER)
 GRACE = Person("U0GRACE", HOME, "Grace", Standing.MEMBER)
 MEMBER = Person("U0MEMBER", HOME, "Linus", Standing.MEMBER)
 GUEST = Person("U0GUEST", HOME, "Guest", Standing.GUEST)
 STRANGER = Person("U0STRANGER", "T0OTHER", "Stranger", Standing.FOREIGN)
-RIGHTS = Rights(HOME, approvers=frozenset({"U0ADA", "U0GRACE", "U0GUEST", "U0STRANGER"}))
+RIGHTS = Rights(HOME)
+AUTHORITY = Authority(RIGHTS, KEY, lambda _: RULING)
 MAY_DECIDE = {ADA.user_id, GRACE.user_id}
 
 
@@ -65,6 +73,7 @@ class Desk:
         event.listen(self._engine, "connect", _do_not_wait_for_the_disk)
         metadata.create_all(self._engine)
         self._read: list[Approval] | None = None
+        self._chain = Chain(Keys((b"",)))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -73,7 +82,7 @@ class Desk:
         self.now += timedelta(milliseconds=10)
         self._read = None
         with self._engine.begin() as connection:
-            return work(Transaction(connection))
+            return work(Transaction(connection, self._chain))
 
     def approvals(self) -> list[Approval]:
         """Return every request, oldest first."""
@@ -117,7 +126,9 @@ class Desk:
     def click(self, approval: Approval, person: Person, key: str, digest: str, *, approve: bool) -> bool:
         listener = Listener(HOME, PLACE, person.user_id, None)
         press = Click(person, listener, key, approval.id, approval.asked.tool_call_id, digest, None)
-        return self.transact(lambda tx: record_decision(tx, press, RIGHTS, self.now, approve=approve))
+        answer = Answer(approve=approve)
+        recorded = self.transact(lambda tx: record_decision(tx, press, answer, AUTHORITY, self.now))
+        return recorded is Recorded.DECIDED
 
     def retry(self, approval: Approval, person: Person) -> bool:
         press = RetryClick(person, Listener(HOME, PLACE, person.user_id, None), self.key(), approval.id)

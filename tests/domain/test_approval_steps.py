@@ -6,28 +6,33 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.domain.approvals import (
+    AS_DENIAL,
     GRACE,
     Approval,
     Asked,
     Decision,
     Evidence,
+    Returned,
     State,
     ToolReturned,
     ToolStarted,
     after_evidence,
     after_gone,
     after_silence,
+    form_of,
     is_gone,
     is_of_an_earlier_call,
     is_old,
     is_over,
     is_replay,
+    ran_it,
     wordless_denial,
 )
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 APPROVED = Decision(approve=True, reason="", user_id="U1", decided_at=NOW)
 DENIED = Decision(approve=False, reason="Denied by Ada in Slack.", user_id="U1", decided_at=NOW)
+BY_HAND = replace(DENIED, reason="Ada ran this: 3 built", returned=Returned(success=True, output="3 built"))
 STARTED, DONE = ToolStarted(), ToolReturned(error=False, text="done")
 OUR_DENIAL = ToolReturned(error=True, text="Denied by Ada in Slack.")
 FAILED = ToolReturned(error=True, text="exit 1")
@@ -62,6 +67,58 @@ def test_a_sign_of_our_decision_after_an_attempt_of_ours_is_delivered(
     decision: Decision, evidence: Evidence
 ) -> None:
     assert after_evidence(_decided(decision, sent=True), evidence) is State.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("evidence", "state"),
+    [
+        (ToolReturned(error=False, text="-> 3 built"), State.DELIVERED),
+        (ToolReturned(error=True, text="denied: Ada ran this: 3 built"), State.DELIVERED),
+        (DONE, State.DECIDED_ELSEWHERE),
+        (STARTED, State.DECIDED_ELSEWHERE),
+    ],
+)
+def test_an_output_by_hand_arrived_where_the_tool_returned_it(evidence: Evidence, state: State) -> None:
+    assert after_evidence(_decided(BY_HAND, sent=True), evidence) is state
+
+
+def test_a_denial_that_says_otherwise_than_the_output_is_still_known_by_its_reason() -> None:
+    other = replace(BY_HAND, reason="Ada ran this.")
+    said = ToolReturned(error=True, text="Ada ran this.")
+    assert after_evidence(_decided(other, sent=True), said) is State.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("decision", "evidence", "form"),
+    [
+        (BY_HAND, ToolReturned(error=True, text="denied: Ada ran this: 3 built"), AS_DENIAL),
+        (BY_HAND, ToolReturned(error=False, text="3 built"), ""),
+        (BY_HAND, STARTED, ""),
+        (replace(BY_HAND, reason="X"), STARTED, ""),
+        (DENIED, OUR_DENIAL, ""),
+        (APPROVED, DONE, ""),
+        (None, DONE, ""),
+    ],
+)
+def test_a_card_says_so_only_when_an_output_by_hand_arrived_as_a_denial(
+    decision: Decision | None, evidence: Evidence, form: str
+) -> None:
+    assert form_of(decision, evidence) == form
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (Returned(True, "3 built"), "Ada ran this themselves instead; it succeeded.\n3 built"),
+        (Returned(False, ""), "Ada ran this themselves instead; it failed."),
+        (
+            Returned(True, "a", "b", "c"),
+            "Ada ran this themselves instead; it succeeded.\na\nstdout:\nb\nstderr:\nc",
+        ),
+    ],
+)
+def test_the_agent_is_told_who_ran_it_how_it_went_and_what_came_of_it(returned: Returned, told: str) -> None:
+    assert ran_it(returned, "Ada") == told
 
 
 @pytest.mark.parametrize("evidence", [STARTED, DONE, FAILED])
@@ -130,7 +187,13 @@ def test_only_a_later_list_or_one_of_new_sockets_shows_that_it_is_over(
 
 @pytest.mark.parametrize(
     ("epoch", "event_seq", "old"),
-    [("pair-1", 10, True), ("pair-1", 11, False), ("pair-2", 1, False), ("pair-1", 0, False)],
+    [
+        ("pair-1", 10, True),
+        ("pair-1", 1, True),
+        ("pair-1", 11, False),
+        ("pair-2", 1, False),
+        ("pair-1", 0, False),
+    ],
 )
 def test_an_ask_at_or_before_the_last_known_position_is_old(epoch: str, event_seq: int, old: bool) -> None:
     assert is_old(PENDING, epoch, event_seq) is old
@@ -158,6 +221,12 @@ def test_a_list_that_names_what_has_ended_in_these_sockets_was_made_before() -> 
     assert not is_over(ended, "hash", "pair-2")
     assert not is_over(ended, "another", "pair-1")
     assert not is_over(PENDING, "hash", "pair-1")
+
+
+@pytest.mark.parametrize("edited", [{"command": "ls -l"}, {}])
+def test_what_would_run_is_the_input_asked_about_until_somebody_changed_it(edited: dict[str, str]) -> None:
+    assert PENDING.present_input == {"command": "ls"}
+    assert replace(PENDING, edited_input=edited).present_input == edited
 
 
 @pytest.mark.parametrize("name", ["Ada", "A\nB", "Denied by X in Slack.", ""])

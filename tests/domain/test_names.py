@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.domain.canonical import canonical_json, input_hash
+from relay.domain.canonical import canonical_json, input_hash, short_code
 from relay.domain.ids import new_id
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -55,3 +55,14 @@ def test_the_hash_depends_on_the_tool_the_diffs_and_the_key() -> None:
 
 def test_half_a_character_can_be_hashed() -> None:
     assert len(input_hash(b"k", "Bash", {"command": "\ud800"}, ())) == 32
+
+
+def test_the_code_people_type_is_the_same_wherever_it_is_made() -> None:
+    assert (short_code("apr_1", "shown"), short_code("apr_2", "shown")) == ("3KUNQ", "9THT4")
+
+
+@given(st.text("0123456789abcdef_apr", max_size=40), st.text("0123456789abcdef", max_size=32))
+def test_the_code_people_type_is_five_letters_none_of_which_is_read_as_another(one: str, shown: str) -> None:
+    code = short_code(one, shown)
+    assert len(code) == 5
+    assert set(code).isdisjoint("IO01") and code == code.upper()

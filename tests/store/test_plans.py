@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import ClauseElement, Connection
 
-from relay.store import approvals, deliveries
+from relay.store import approvals, deliveries, messages, runtimes
 from relay.store.engine import sqlite_engine
 from relay.store.schema import upgrade
 from relay.store.statement import Statement
 
 STATEMENTS = {
     name: statement
-    for room in (deliveries, approvals)
+    for room in (deliveries, approvals, messages, runtimes)
     for name, statement in vars(room).items()
     if name.isupper() and isinstance(statement, (Statement, ClauseElement))
 }
@@ -29,20 +29,36 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
     engine.dispose()
 
 
-def test_the_hot_statements_are_looked_at() -> None:
-    assert {"_ADD", "_DUE", "_CLAIM", "_SETTLE", "_PROMOTE", "_WAITING", "_WAKE", "_LOST", "_PENDING"} <= set(
-        STATEMENTS
-    )
-
-
-@pytest.mark.parametrize("name", sorted(STATEMENTS))
-def test_no_hot_statement_walks_over_all_rows(connection: Connection, name: str) -> None:
-    statement = STATEMENTS[name]
+def plan(connection: Connection, statement: Statement | ClauseElement) -> list[str]:
+    """Return the steps in which SQLite would run a statement."""
     written = statement._statement if isinstance(statement, Statement) else statement
     columns = statement._columns if isinstance(statement, Statement) else ()
     compiled = written.compile(dialect=connection.dialect, column_keys=columns or None)
     nothing = [None] * len(getattr(compiled, "positiontup", ()))
-    plan = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {compiled}", nothing).fetchall()
-    steps = [step[-1] for step in plan]
+    steps = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {compiled}", nothing).fetchall()
+    return [step[-1] for step in steps]
+
+
+def test_the_hot_statements_are_looked_at() -> None:
+    assert {"_ADD", "_DUE", "_CLAIM", "_SETTLE", "_PROMOTE", "_WAITING", "_WAKE", "_LOST", "_PENDING"} <= set(
+        STATEMENTS
+    )
+    assert "_IN_THREAD" in STATEMENTS
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_no_hot_statement_walks_over_all_rows(connection: Connection, name: str) -> None:
+    steps = plan(connection, STATEMENTS[name])
     walks = [step for step in steps if step.startswith("SCAN") and "USING" not in step]
     assert not walks, steps
+
+
+@pytest.mark.parametrize("name", ["_ASKED", "_SAID"])
+def test_what_goes_on_is_found_among_what_goes_on(connection: Connection, name: str) -> None:
+    assert "INDEX" in "".join(plan(connection, STATEMENTS[name]))
+
+
+def test_a_thread_is_looked_up_by_its_own_index(connection: Connection) -> None:
+    assert "USING INDEX messages_by_thread (channel_id=? AND thread_ts=?)" in "".join(
+        plan(connection, STATEMENTS["_IN_THREAD"])
+    )

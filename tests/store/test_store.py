@@ -39,7 +39,8 @@ def _file(store_url: str) -> str:
 
 def _audited(store_url: str) -> list[str]:
     with sqlite3.connect(_file(store_url)) as other:
-        return [row[0] for row in other.execute("SELECT action FROM audit ORDER BY seq")]
+        said = other.execute("SELECT action FROM audit WHERE number > 1 ORDER BY seq")
+        return [row[0] for row in said]
 
 
 def _record(action: str) -> Callable[[Transaction], None]:

@@ -24,7 +24,7 @@ def _query(statement: str) -> Callable[[Transaction], list[object]]:
 async def test_works_run_in_the_order_they_came(store: Store) -> None:
     works = [_record(str(number)) for number in range(500)]
     await asyncio.gather(*(store.transact(work) for work in works))
-    order = await store.transact(_query("SELECT action FROM audit ORDER BY seq"))
+    order = await store.transact(_query("SELECT action FROM audit WHERE number > 1 ORDER BY seq"))
     assert order == [(str(number),) for number in range(500)]
 
 
@@ -41,7 +41,10 @@ async def test_a_statement_that_the_database_refuses_is_a_store_error_of_its_wor
     works = (_record("before"), _query("SELECT * FROM nowhere"), _record("after"))
     answers = await asyncio.gather(*(store.transact(work) for work in works), return_exceptions=True)
     assert [type(answer) for answer in answers] == [type(None), StoreError, type(None)]
-    assert await store.transact(_query("SELECT action FROM audit ORDER BY seq")) == [("before",), ("after",)]
+    assert await store.transact(_query("SELECT action FROM audit WHERE number > 1 ORDER BY seq")) == [
+        ("before",),
+        ("after",),
+    ]
 
 
 async def test_a_work_is_kept_though_its_caller_was_cancelled(store: Store) -> None:
@@ -50,7 +53,7 @@ async def test_a_work_is_kept_though_its_caller_was_cancelled(store: Store) -> N
     caller.cancel()
     await asyncio.wait([caller])
     assert caller.cancelled()
-    assert await store.transact(_query("SELECT action FROM audit")) == [("kept",)]
+    assert await store.transact(_query("SELECT action FROM audit WHERE number > 1")) == [("kept",)]
 
 
 async def test_an_audit_entry_says_who_did_what_to_what_when_and_on_which_evidence(store: Store) -> None:
@@ -58,7 +61,9 @@ async def test_an_audit_entry_says_who_did_what_to_what_when_and_on_which_eviden
     await store.transact(
         lambda tx: tx.record("T0", NOW, "decision.recorded", actor="U1", subject="apr_1", facts=facts)
     )
-    entries = await store.transact(_query("SELECT team_id, at, action, actor, subject_id, facts FROM audit"))
+    entries = await store.transact(
+        _query("SELECT team_id, at, action, actor, subject_id, facts FROM audit WHERE number > 1")
+    )
     at = int(NOW.timestamp()) * 1_000_000
     assert entries == [
         ("T0", at, "decision.recorded", "U1", "apr_1", '{"reason":"für alle","standing":"member"}')

@@ -1,0 +1,165 @@
+"""Who has the file has the store's own key: it stands for nothing that another key protects."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from relay.app.auditing import Auditing
+from relay.domain.audit import PRUNED, Anchor, Keys, derived_key, key_id, signed_text
+from relay.domain.canonical import canonical_json
+from relay.store import Store, Transaction
+from tests.store.records import KEY, NOW, by_hand, chains, opened, prune, run, verified, wrong
+
+LATER = NOW.replace(year=2028)
+
+
+async def base_by_the_file_key(url: str, chain: str, chain_key: str) -> None:
+    """Replace a chain's first three entries by a base, with nothing but what stands in the file."""
+    store = opened(url)
+    weak = Keys((derived_key(store.key),))
+    await store.close()
+    path = url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as other:
+        [[mac]] = other.execute("SELECT mac FROM audit WHERE chain = ? AND number = 3", [chain])
+        facts = {"key": weak.id, "chain_key": chain_key or weak.id, "mac": mac}
+        text = signed_text(Anchor(chain, 3, ""), NOW, "", (PRUNED, "", ""), canonical_json(facts))
+        other.execute("DELETE FROM audit WHERE chain = ? AND number < 3", [chain])
+        other.execute(
+            "UPDATE audit SET action = ?, at = ?, team_id = '', actor = '', subject_id = '', facts = ?, "
+            "mac = ? WHERE chain = ? AND number = 3",
+            [PRUNED, int(NOW.timestamp()) * 10**6, json.dumps(facts), weak.sign("", text), chain],
+        )
+    other.close()
+
+
+async def test_a_base_signed_by_the_key_in_the_file_does_not_stand_for_what_the_owners_key_signed(
+    store_url: str,
+) -> None:
+    await run(store_url, 5)
+    await base_by_the_file_key(store_url, chains(store_url)[0], key_id(KEY))
+    assert await wrong(store_url) == [("weak_base", 3, 3)]
+    [done] = await prune(store_url, LATER, LATER)
+    assert done.entries == 0
+
+
+async def test_a_whole_chain_behind_a_base_that_claims_the_key_in_the_file_is_found(store_url: str) -> None:
+    await run(store_url, 1)
+    await run(store_url, 1)
+    await base_by_the_file_key(store_url, chains(store_url)[0], "")
+    assert await wrong(store_url) == [("weak_base", 3, 3)]
+
+
+async def test_a_chain_of_the_stores_own_key_behind_a_stronger_one_is_told(store_url: str) -> None:
+    await run(store_url, 1)
+    await run(store_url, 1, keys=())
+    await run(store_url, 1)
+    [problem] = (await verified(store_url)).problems
+    assert problem.wrong.value == "weak_key"
+    assert "give it to every relay and every command" in str(problem)
+
+
+async def test_it_is_pruned_all_the_same_and_still_told_then(store_url: str) -> None:
+    await run(store_url, 1)
+    await run(store_url, 1, keys=())
+    await run(store_url, 1, LATER)
+    [done] = await prune(store_url, NOW.replace(year=2027), LATER)
+    assert done.entries == 6
+    assert [kind for kind, *_ in await wrong(store_url)] == ["weak_key"]
+
+
+async def test_chains_from_before_the_owner_had_a_key_are_good_pruned_or_not(store_url: str) -> None:
+    await run(store_url, 2, keys=())
+    await prune(store_url, NOW.replace(year=2027), LATER, keys=())
+    await run(store_url, 2, LATER, keys=())
+    await run(store_url, 2, LATER)
+    assert await wrong(store_url) == []
+
+
+async def test_a_base_is_wrong_where_nothing_was_ever_to_be_removed(store_url: str) -> None:
+    await run(store_url, 3)
+    assert (await verified(store_url, never_pruned=True)).problems == []
+    await prune(store_url, NOW.replace(second=2), LATER)
+    assert await wrong(store_url) == []
+    found = await verified(store_url, never_pruned=True)
+    assert [one.wrong.value for one in found.problems] == ["pruned"]
+
+
+DAMAGES = {
+    "an opening without facts": "action = 'audit.chain_opened', facts = '{}'",
+    "an opening that goes on from nonsense": """action = 'audit.chain_opened', facts = '{"after":7}'""",
+    "a number that is a word": "number = 'three'",
+    "a time that is a word": "at = 'noon'",
+    "a time behind all times": "at = 9223372036854775807",
+    "text that is no text": "actor = CAST(x'ff' AS TEXT)",
+    "a signature that is a number": "mac = x'00ff'",
+    "facts without an end": "facts = replace(hex(zeroblob(50000)), '00', '[')",
+    "a base without facts": "action = 'audit.pruned', facts = '{}'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("number", [1, 3, 7])
+async def test_one_damaged_entry_is_told_and_keeps_none_from_being_read(
+    store_url: str, damage: str, number: int
+) -> None:
+    await run(store_url, 5)
+    by_hand(store_url, f"UPDATE audit SET {damage} WHERE number = {number}")  # noqa: S608
+    assert await wrong(store_url) != []
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_nothing_is_removed_together_with_a_damaged_entry(store_url: str, damage: str) -> None:
+    await run(store_url, 5)
+    by_hand(store_url, f"UPDATE audit SET {damage} WHERE number = 3")  # noqa: S608
+    [done] = await prune(store_url, LATER, LATER)
+    assert (done.entries, done.problems != ()) == (0, True)
+
+
+async def test_a_damaged_opening_behind_a_gap_says_nothing_of_other_chains(store_url: str) -> None:
+    await run(store_url, 5)
+    by_hand(
+        store_url,
+        "DELETE FROM audit WHERE number = 3",
+        """UPDATE audit SET action = 'audit.chain_opened', facts = '{"after": {"chain": "chn_x", "number": 1,
+        "mac": ""}, "before_chains": 0}' WHERE number = 4""",
+    )
+    assert {kind for kind, *_ in await wrong(store_url)} == {"removed", "edited"}
+
+
+class FakeUnreadable(Store):
+    """A store in which something stands that no work can be done with."""
+
+    async def transact(self, work: Callable[[Transaction], Any]) -> Any:
+        raise KeyError(work)
+
+
+class FakeLog:
+    """Keeps what went wrong."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        self.errors: list[str] = []
+
+    def info(self, event: str, **facts: object) -> None:
+        """Take no notice."""
+
+    def error(self, event: str, **facts: object) -> None:
+        """Keep it."""
+        self.errors.append(f"{event} {facts['problems']}")
+        self.told.set()
+
+
+async def test_relay_goes_on_when_nothing_can_be_pruned_whatever_the_reason(store_url: str) -> None:
+    log, store = FakeLog(), FakeUnreadable.open(store_url)
+    keeping = asyncio.create_task(Auditing(store, timedelta(days=1), log).run())
+    await asyncio.wait_for(log.told.wait(), 5)
+    assert not keeping.done()
+    assert log.errors == ["audit.not_pruned ['KeyError']"]
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    await store.close()

@@ -23,11 +23,10 @@ _LIVE = (DeliveryState.PENDING, DeliveryState.SENDING)
 
 def answer_refused(tx: Transaction, runtime: Runtime, now: datetime, rest_only: Collection[str] = ()) -> None:
     """Answer every sent decision of a runtime over the socket: the device said that it dropped one."""
-    for approval in tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id):
-        if approval.state is not State.DECIDED or not approval.sent:
-            continue
+    sent = _sent(tx, runtime)
+    for approval in sent:
         if runtime.environment not in rest_only:
-            _answer(tx, approval, now)
+            _answer(tx, approval, now, dropped=len(sent) == 1)
         elif approval.note != _ONLY_POSTED:
             tx.approvals.change(approval.id, {"note": _ONLY_POSTED})
             refresh_cards(tx, approval.id, now)
@@ -35,13 +34,14 @@ def answer_refused(tx: Transaction, runtime: Runtime, now: datetime, rest_only: 
 
 def answer_not_taken(tx: Transaction, runtime: Runtime, now: datetime) -> None:
     """Note that the device did not take a decision that was posted: where it can be but one, that one."""
-    sent = [
-        one
-        for one in tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id)
-        if one.state is State.DECIDED and one.sent
-    ]
+    sent = _sent(tx, runtime)
     if len(sent) == 1 and _was_sent_once(tx, sent[0]):
         tx.approvals.change(sent[0].id, {"sent": False, "gone_at": now})
+
+
+def _sent(tx: Transaction, runtime: Runtime) -> list[Approval]:
+    open_ones = tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id)
+    return [one for one in open_ones if one.state is State.DECIDED and one.sent]
 
 
 def _was_sent_once(tx: Transaction, approval: Approval) -> bool:
@@ -59,9 +59,9 @@ def answer_silence(tx: Transaction, now: datetime, rest_only: Collection[str] = 
             _answer(tx, approval, now)
 
 
-def _answer(tx: Transaction, approval: Approval, now: datetime) -> None:
+def _answer(tx: Transaction, approval: Approval, now: datetime, *, dropped: bool = False) -> None:
     if approval.decision is None:
         return
     if any(one.state in _LIVE for one in tx.deliveries.of_subject(approval.id, Kind.ANSWER)):
         return
-    answer_by_socket(tx, approval, approval.decision, now)
+    answer_by_socket(tx, approval, approval.decision, now, dropped=dropped)

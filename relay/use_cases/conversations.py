@@ -6,6 +6,7 @@ from datetime import datetime
 from relay.domain.deliveries import Delivery
 from relay.domain.runtime import Runtime
 from relay.store.conversations import Binding
+from relay.store.messages import Message
 from relay.store.transaction import Transaction
 
 
@@ -81,6 +82,28 @@ def bind(tx: Transaction, delivery: Delivery, conversation_id: str, now: datetim
         facts = {"conversation_id": counts, "environment": binding.environment, "key": binding.key}
         tx.record(binding.team_id, now, "conversation.made", subject=delivery.subject_id, facts=facts)
     return counts
+
+
+def stand_in(tx: Transaction, message_id: str, thread_ts: str) -> None:
+    """Remember in which thread the answers to a command are, once its root stands."""
+    message = tx.messages.get(message_id)
+    if message is None:
+        return
+    tx.messages.change(message.id, {"thread_ts": thread_ts})
+    # Under a rule of a conversation for each thread, it is this thread's: a reply continues it.
+    where = (message.team_id, message.environment, message.agent_id)
+    tx.conversations.set_thread(*where, message.id, thread_ts)
+
+
+def forget_conversation(tx: Transaction, delivery: Delivery, message: Message) -> None:
+    """Forget a conversation of our making that its device does not know: the next attempt makes another."""
+    key = delivery.body.get("conversation_key")
+    if not key or not message.conversation_id:
+        return
+    where = (delivery.team_id, delivery.environment, message.agent_id, key)
+    tx.conversations.unbind(*where, message.conversation_id)
+    tx.messages.change(message.id, {"conversation_id": ""})
+    tx.deliveries.change_body(delivery.id, {**delivery.body, "conversation_id": ""})
 
 
 def _binding(tx: Transaction, spot: Spot, runtime: Runtime, per: str) -> Binding | None:

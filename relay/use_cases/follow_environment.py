@@ -4,17 +4,21 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from relay.domain import approvals
-from relay.domain.approvals import GRACE, Approval, Evidence, State
+from relay.domain.approvals import GRACE, Approval, Evidence, State, ToolReturned
 from relay.domain.deliveries import Delivery, Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.runtime import Runtime
+from relay.store.tool_runs import RETURNED, STARTED
 from relay.store.transaction import Transaction
 from relay.use_cases.answer_again import answer_silence
 from relay.use_cases.cards import refresh_cards
 from relay.use_cases.open_approval import Sighting
+from relay.use_cases.pass_silence import pass_silence
 
 # After this long a sign with the same tool call id belongs to another call: ids come again.
 _LATE = timedelta(minutes=1)
+# A tool that was seen to start and not to return in this time will not be: its device lost it.
+_LONGEST_RUN = timedelta(hours=1)
 
 
 def record_evidence(
@@ -29,16 +33,39 @@ def record_evidence(
     approval = tx.approvals.latest(
         runtime.environment, runtime.agent_id, runtime.conversation_id, tool_call_id
     )
-    if approval is None:
+    if approval is None or approvals.is_of_an_earlier_call(approval, sighting.epoch, sighting.event_seq):
         return
-    if approval.gone_at is not None and not approval.open and now > approval.gone_at + _LATE:
-        return
-    if approvals.is_of_an_earlier_call(approval, sighting.epoch, sighting.event_seq):
+    _note_run(tx, runtime, approval, evidence, now)
+    if _is_late(tx, approval, now):
         return
     state = approvals.after_evidence(approval, evidence)
     if state is not approval.state:
         _remember_position(tx, approval, sighting)
+        if state is State.DELIVERED and (form := approvals.form_of(approval.decision, evidence)):
+            tx.approvals.change(approval.id, {"note": form})
     _move(tx, approval, state, now)
+
+
+def _note_run(
+    tx: Transaction, runtime: Runtime, approval: Approval, evidence: Evidence, now: datetime
+) -> None:
+    """Put on the record how long a tool runs while other calls of the conversation wait for its end."""
+    if isinstance(evidence, ToolReturned):
+        runs = tx.tool_runs.latest(approval.id, STARTED) and not tx.tool_runs.latest(approval.id, RETURNED)
+        if runs:
+            tx.record(approval.team_id, now, RETURNED, subject=approval.id)
+        return
+    open_ones = tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id)
+    if any(one.id != approval.id for one in open_ones) and not tx.tool_runs.latest(approval.id, STARTED):
+        tx.record(approval.team_id, now, STARTED, subject=approval.id)
+
+
+def _is_late(tx: Transaction, approval: Approval, now: datetime) -> bool:
+    """Whether a sign comes so long after a request was over that it is of another call."""
+    if approval.open or approval.gone_at is None or now <= approval.gone_at + _LATE:
+        return False
+    given_up = tx.tool_runs.latest(approval.id, f"approval.{State.UNCONFIRMED.value}")
+    return given_up is None or now > given_up + _LATE
 
 
 def record_pending(
@@ -94,19 +121,28 @@ def pass_time(tx: Transaction, now: datetime, rest_only: Collection[str] = ()) -
     `rest_only` are the environments whose decisions are posted and never given over the sockets.
     """
     for approval in tx.approvals.gone_before(now - GRACE):
-        if _has_open_sibling(tx, approval):
+        if _may_yet_start(tx, approval, now):
             continue
         _move(tx, approval, approvals.after_silence(approval, now), now)
     answer_silence(tx, now, rest_only)
+    pass_silence(tx, now)
     tx.forget_seen(now - timedelta(days=1))
     tx.messages.forget_response_urls(now - timedelta(minutes=30))
 
 
-def _has_open_sibling(tx: Transaction, approval: Approval) -> bool:
-    """Whether another call waits for people: no tool of a turn starts before all are decided."""
+def _may_yet_start(tx: Transaction, approval: Approval, now: datetime) -> bool:
+    """Whether other calls may keep the sign of this one back.
+
+    No tool of a turn starts before all are decided, and then they may run one after the other.
+    """
     asked = approval.asked
-    open_ones = tx.approvals.open_ones(asked.environment, asked.agent_id, asked.conversation_id)
-    return any(one.state is State.PENDING for one in open_ones)
+    runtime = Runtime(asked.environment, asked.agent_id, asked.conversation_id)
+    open_ones = tx.approvals.open_ones(runtime.environment, runtime.agent_id, runtime.conversation_id)
+    gone = [one.gone_at for one in open_ones if one.gone_at is not None]
+    if len(gone) < len(open_ones):
+        return True
+    busy_until = tx.tool_runs.busy_until(runtime, now, now - _LONGEST_RUN)
+    return now < max([*gone, busy_until] if busy_until else gone, default=now) + GRACE
 
 
 def end_turn(tx: Transaction, message_ids: Collection[str]) -> None:

@@ -34,6 +34,7 @@ class Said:
     response_url: str | None
     posted: bool = False  # it stands in Slack as a message: nothing needs to quote it
     thread_ts: str | None = None  # of what is posted: the thread where its answers go
+    ts: str | None = None  # of what is posted
     files: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -117,7 +118,7 @@ def _message(message_id: str, said: Said, runtime: Runtime, *, quote: bool, now:
         text=said.text,
         response_url=said.response_url,
         place=_place(said, quote=quote),
-        thread_ts=said.thread_ts,
+        thread_ts=said.thread_ts or said.ts,
         state="queued",
         note="",
         status_ts=None,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from relay.domain.deliveries import MESSAGE_DEADLINE, Kind
+from relay.domain.deliveries import MESSAGE_DEADLINE, Delivery, Kind
 from relay.domain.text import split
 from relay.store.messages import Message
 from relay.store.transaction import Transaction
@@ -18,15 +18,35 @@ def post_reply(
 ) -> bool:
     """Have the agent's words posted under the messages they answer, once; return whether they are.
 
-    Messages that the environment took into one turn get one answer, in each thread they stand in.
+    Messages that the environment took into one turn get one answer: in each channel it is posted under
+    the newest of them, and the threads of the others get a line that leads to it, once it stands.
     """
     fresh = _first_time(tx, message_ids, key, now)
-    for message in _one_a_place(fresh):
+    for message, others in _one_a_channel(_one_a_place(fresh)):
+        together = {"together": others} if others else {}
         for number, part in enumerate(split(text, part_limit)):
             # The first part finishes what was streamed of these words, if anything was.
-            _add(tx, message, {"text": part} if number else {"text": part, "stream": key}, now)
-        tx.record(message.team_id, now, "reply.queued", subject=message.id, facts={"characters": len(text)})
+            first = {} if number else {"stream": key}
+            _add(tx, message, {"text": part, **first, **together}, now)
+        facts = {"characters": len(text), "together": others}
+        tx.record(message.team_id, now, "reply.queued", subject=message.id, facts=facts)
     return bool(fresh)
+
+
+def lead_to_reply(tx: Transaction, reply: Delivery, channel_id: str, ts: str, now: datetime) -> None:
+    """Have the threads of the messages that a reply answers, too, led to it, which stands at `ts` now.
+
+    Where it stands nowhere that others can read it, they get its words.
+    """
+    together = reply.body.get("together")
+    for message in tx.messages.some(together) if together else ():
+        if not tx.first_time(message.team_id, f"together/{reply.id}/{message.id}", now):
+            continue
+        first = {"stream": reply.body["stream"]} if "stream" in reply.body else {}
+        if not ts:
+            _add(tx, message, {"text": reply.body["text"], **first}, now)
+        elif first and tx.first_time(message.team_id, f"together/{reply.subject_id}/{message.id}", now):
+            _add(tx, message, {"answer": {"channel": channel_id, "ts": ts}, **first}, now)
 
 
 def post_turn_error(
@@ -60,6 +80,21 @@ def _one_a_place(messages: list[Message]) -> list[Message]:
     return list({_place(one): one for one in messages}.values())
 
 
+def _one_a_channel(messages: list[Message]) -> list[tuple[Message, list[str]]]:
+    """Return the newest message of each channel, with the ids of those that can be led to its answer.
+
+    What is said in private, nobody else can be led to.
+    """
+    newest: dict[str, Message] = {}
+    for one in sorted(messages, key=lambda one: (one.created_at, one.id)):
+        newest[one.id if one.place == "private" else one.channel_id] = one
+    others = [one for one in messages if one not in newest.values()]
+    return [
+        (chosen, [one.id for one in others if one.channel_id == chosen.channel_id and where != chosen.id])
+        for where, chosen in newest.items()
+    ]
+
+
 def _place(message: Message) -> tuple[str, str]:
     if message.place == "direct":
         return message.channel_id, ""
@@ -68,11 +103,19 @@ def _place(message: Message) -> tuple[str, str]:
     return message.id, ""  # a place of its own
 
 
+def _ordering_key(tx: Transaction, message: Message) -> str:
+    """Return the same for all that is said in a thread: that of the message which began it here."""
+    first = None
+    if message.place == "thread" and message.thread_ts:
+        first = tx.messages.in_thread(message.team_id, message.channel_id, message.thread_ts)
+    return f"thread/{first.id if first else message.id}"
+
+
 def _add(tx: Transaction, message: Message, body: dict[str, Any], now: datetime) -> None:
     tx.deliveries.add(
         Kind.REPLY,
         team_id=message.team_id,
-        ordering_key=f"thread/{message.id}",
+        ordering_key=_ordering_key(tx, message),
         subject_id=message.id,
         body=body,
         deadline=now + MESSAGE_DEADLINE,

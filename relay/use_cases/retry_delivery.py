@@ -31,7 +31,7 @@ def record_retry(tx: Transaction, click: RetryClick, rights: Rights, now: dateti
     if not verdict.allowed:
         whisper(tx, click.listener, Sentence.MAY_NOT_RETRY, now, {"reason": verdict.reason})
         return False
-    kinds = (Kind.MESSAGE, Kind.DECISION)
+    kinds = (Kind.MESSAGE, Kind.DECISION, Kind.ANSWER)
     failed = [
         delivery
         for kind in kinds
@@ -48,12 +48,13 @@ def retry_delivery(tx: Transaction, delivery: Delivery, actor: str, now: datetim
 
     A decision is retried only while its request still fails for want of delivery.
     """
-    if delivery.state is not DeliveryState.FAILED or delivery.kind is Kind.ANSWER:
+    if delivery.state is not DeliveryState.FAILED:
         return False
-    approval = tx.approvals.get(delivery.subject_id) if delivery.kind is Kind.DECISION else None
-    if delivery.kind is Kind.DECISION and (approval is None or approval.state is not State.FAILED):
+    decides = delivery.kind in (Kind.DECISION, Kind.ANSWER)
+    approval = tx.approvals.get(delivery.subject_id) if decides else None
+    if decides and (approval is None or approval.state is not State.FAILED):
         return False
-    deadline = None if delivery.kind is Kind.DECISION else now + MESSAGE_DEADLINE
+    deadline = None if decides else now + MESSAGE_DEADLINE
     if not delivery.body and delivery.kind is Kind.WHISPER:
         return False
     tx.deliveries.reopen(delivery.id, now, deadline)

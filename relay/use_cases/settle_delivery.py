@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from relay.domain.approvals import Approval, Decision, State
+from relay.domain.approvals import AS_DENIAL, Approval, Decision, State
 from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, Refused, Retry, Settled, settle
 from relay.domain.deliveries import State as DeliveryState
+from relay.domain.room import Room
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
+from relay.use_cases.conversations import forget_conversation, stand_in
+from relay.use_cases.post_reply import lead_to_reply
 from relay.use_cases.send_decision import send_decision
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
@@ -15,9 +18,9 @@ from relay.use_cases.whisper import Listener, Sentence, whisper
 _ATTEMPTS_IN_SILENCE = 3
 
 
-def claim_deliveries(tx: Transaction, most: int, now: datetime) -> list[Delivery]:
-    """Claim what is due, and remember of decisions that an attempt has begun."""
-    claimed = tx.deliveries.claim(most, now, now + LEASE)
+def claim_deliveries(tx: Transaction, most: int, now: datetime, room: Room | None = None) -> list[Delivery]:
+    """Claim what is due and finds room, and remember of decisions that an attempt has begun."""
+    claimed = tx.deliveries.claim(most, now, now + LEASE, room)
     for delivery in claimed:
         if delivery.kind is Kind.DECISION:
             tx.approvals.change(delivery.subject_id, {"sent": True})
@@ -50,6 +53,8 @@ def _after_message(
     if before is None or state is None or before.state == state:
         return
     done = settled.state is not DeliveryState.PENDING
+    if isinstance(outcome, Refused) and outcome.over:
+        forget_conversation(tx, delivery, before)
     tx.messages.change(
         before.id,
         {"state": state, "note": settled.reason, "settled_at": now if done else before.settled_at or now},
@@ -59,7 +64,7 @@ def _after_message(
         now,
         f"message.{state}",
         subject=before.id,
-        facts={"reason": settled.reason, "attempts": delivery.attempts},
+        facts={"reason": _why(outcome), "attempts": delivery.attempts},
     )
     if state != "delivered" or before.state != "queued":
         tx.deliveries.add_once(
@@ -69,6 +74,11 @@ def _after_message(
             subject_id=before.id,
             now=now,
         )
+
+
+def _why(outcome: Outcome) -> str:
+    """Return the reason as the audit keeps it: without the destination's words, which may quote people's."""
+    return "" if isinstance(outcome, Delivered) else outcome.reason
 
 
 def _message_state(delivery: Delivery, settled: Settled, outcome: Outcome) -> str | None:
@@ -100,7 +110,7 @@ def _after_decision(
         return
     tx.approvals.change(approval.id, {"state": state, "note": note})
     refresh_cards(tx, approval.id, now)
-    facts = {"reason": settled.reason, "attempts": delivery.attempts}
+    facts = {"reason": _why(outcome), "attempts": delivery.attempts}
     tx.record(approval.team_id, now, f"decision.{settled.state.value}", subject=approval.id, facts=facts)
 
 
@@ -125,14 +135,41 @@ def _after_answer(
         return
     if isinstance(outcome, Delivered):
         _proven(tx, approval, now)
-    elif settled.state is DeliveryState.FAILED and approval.gone_at is None:
+    elif isinstance(outcome, Refused) and not outcome.over:
+        tx.approvals.change(approval.id, {"state": State.FAILED, "note": settled.reason})
+        refresh_cards(tx, approval.id, now)
+        facts = {"reason": _why(outcome), "attempts": delivery.attempts}
+        tx.record(approval.team_id, now, "decision.failed", subject=approval.id, facts=facts)
+    elif settled.state is DeliveryState.FAILED:
         # No longer asked: what became of it, the frames still under way may tell.
-        tx.approvals.change(approval.id, {"gone_at": now})
+        tx.approvals.change(
+            approval.id,
+            {
+                "gone_at": approval.gone_at or now,
+                "sent": not _surely_without_effect(tx, approval, delivery, outcome),
+            },
+        )
+
+
+def _surely_without_effect(tx: Transaction, approval: Approval, answer: Delivery, outcome: Outcome) -> bool:
+    """Return whether neither this answer nor what was posted before it can have had an effect.
+
+    The device refused the one, and said that it dropped the other, of which there was one copy.
+    """
+    posted = tx.deliveries.of_subject(approval.id, Kind.DECISION)
+    return (
+        isinstance(outcome, Refused)
+        and outcome.over
+        and bool(answer.body.get("dropped"))
+        and not _may_have_arrived(answer, outcome)
+        and all(one.attempts == 1 and not one.uncertain and "status" in one.receipt for one in posted)
+    )
 
 
 def _proven(tx: Transaction, approval: Approval, now: datetime) -> None:
     """Take the device's own word that it took this answer as evidence of our decision."""
-    tx.approvals.change(approval.id, {"state": State.DELIVERED, "note": ""})
+    returned = approval.decision is not None and approval.decision.returned is not None
+    tx.approvals.change(approval.id, {"state": State.DELIVERED, "note": AS_DENIAL if returned else ""})
     for kind in (Kind.DECISION, Kind.ANSWER):
         for delivery in tx.deliveries.of_subject(approval.id, kind):
             tx.deliveries.finish(delivery.id, DeliveryState.DELIVERED, now)
@@ -147,11 +184,7 @@ def _after_root(
     if message is None or settled.state is DeliveryState.PENDING:
         return
     if isinstance(outcome, Delivered):
-        thread_ts = outcome.receipt["ts"]
-        tx.messages.change(message.id, {"thread_ts": thread_ts})
-        # Under a rule of a conversation for each thread, it is this thread's: a reply continues it.
-        where = (message.team_id, message.environment, message.agent_id)
-        tx.conversations.set_thread(*where, message.id, thread_ts)
+        stand_in(tx, message.id, outcome.receipt["ts"])
         return
     tx.messages.change(message.id, {"place": "private"})
     listener = Listener(message.team_id, message.channel_id, message.user_id, message.response_url)
@@ -169,11 +202,17 @@ def _after_status(
         tx.messages.change(delivery.subject_id, {"status_ts": outcome.receipt["ts"]})
 
 
-def _after_reply(tx: Transaction, delivery: Delivery, settled: Settled, _: Outcome, now: datetime) -> None:
+def _after_reply(
+    tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
+) -> None:
+    if settled.state is DeliveryState.PENDING:
+        return
     if settled.state is DeliveryState.DELIVERED and "stream" in delivery.body:
         tx.live_posts.forget(delivery.subject_id, delivery.body["stream"])
     message = tx.messages.get(delivery.subject_id)
-    if settled.state is not DeliveryState.FAILED or message is None or message.place == "private":
+    if settled.state is DeliveryState.DELIVERED or message is None or message.place == "private":
+        stands = outcome.receipt if isinstance(outcome, Delivered) else {}
+        lead_to_reply(tx, delivery, stands.get("channel", ""), stands.get("ts", ""), now)
         return
     # The thread is gone or closed to the app: what it was to carry still reaches the person who asked.
     tx.messages.change(message.id, {"place": "private"})
@@ -238,6 +277,10 @@ def _after_whisper(tx: Transaction, delivery: Delivery, settled: Settled, _: Out
         tx.deliveries.scrub(delivery.id)  # it carried a bearer secret
 
 
+def _after_reminder(tx: Transaction, _: Delivery, __: Settled, ___: Outcome, ____: datetime) -> None:
+    """Do nothing: what it points to says itself how things are."""
+
+
 _CONSEQUENCES: dict[Kind, Callable[[Transaction, Delivery, Settled, Outcome, datetime], None]] = {
     Kind.MESSAGE: _after_message,
     Kind.DECISION: _after_decision,
@@ -247,4 +290,5 @@ _CONSEQUENCES: dict[Kind, Callable[[Transaction, Delivery, Settled, Outcome, dat
     Kind.REPLY: _after_reply,
     Kind.CARD: _after_card,
     Kind.WHISPER: _after_whisper,
+    Kind.REMINDER: _after_reminder,
 }

@@ -19,9 +19,22 @@ class Sentence(StrEnum):
     UNKNOWN_CARD = "unknown_card"
     CARD_OUTDATED = "card_outdated"
     NOT_PENDING = "not_pending"
+    MAY_NOT_EDIT = "may_not_edit"
+    EDIT_DENIED = "edit_denied"
+    NOT_SUGGESTED = "not_suggested"
+    VOTED = "voted"
+    EDITED = "edited"
     NOTHING_TO_RETRY = "nothing_to_retry"
     RETRYING = "retrying"
+    MAY_NOT_ASK_AGAIN = "may_not_ask_again"
+    ASKED_ALREADY = "asked_already"
+    MAY_NOT_SNOOZE = "may_not_snooze"
+    SNOOZED = "snoozed"
     INVITE_ME = "invite_me"
+    NOT_GRANTABLE = "not_grantable"
+    GRANT_REVOKED = "grant_revoked"
+    GRANT_OVER = "grant_over"
+    MAY_NOT_REVOKE = "may_not_revoke"
 
 
 @dataclass(frozen=True)

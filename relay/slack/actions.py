@@ -9,13 +9,14 @@ from slack_sdk.errors import SlackClientError
 
 from relay.domain.people import Person
 from relay.domain.policy import may_send
-from relay.slack import cards, sentences
+from relay.slack import modals, sentences
+from relay.slack.deciding import Answering, Deciding
 from relay.slack.door import SlackDoor
 from relay.slack.stops import Stops
 from relay.slack.tell import Tell
 from relay.slack.wire import BlockActions, ButtonValue, RetryValue, read_click
 from relay.store import StoreError
-from relay.use_cases.record_decision import Click, record_decision
+from relay.use_cases.record_decision import Answer
 from relay.use_cases.retry_delivery import RetryClick, record_retry
 from relay.use_cases.whisper import Listener
 
@@ -25,28 +26,30 @@ _TRIGGER_LIVES = 3.0
 class Actions:
     """Takes the presses of relay's own buttons, and answers those it does not know."""
 
-    def __init__(self, door: SlackDoor, tell: Tell, stops: Stops) -> None:
+    def __init__(self, door: SlackDoor, tell: Tell, stops: Stops, deciding: Deciding) -> None:
         self._door = door
+        self._deciding = deciding
         self._tell = tell
         self._stops = stops
 
     async def approve(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Take a press of Approve."""
-        await self._decide(ack, body, approve=True)
+        await self._decide(ack, body, Answer(approve=True))
 
     async def deny(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Take a press of Deny."""
-        await self._decide(ack, body, approve=False)
+        await self._decide(ack, body, Answer(approve=False))
 
-    async def _decide(self, ack: AsyncAck, body: dict[str, Any], *, approve: bool) -> None:
+    async def _decide(self, ack: AsyncAck, body: dict[str, Any], answer: Answer) -> None:
         click = read_click(body)
         value = ButtonValue.read(click.actions[0].value) if click else None
         if click is None or value is None:
             await ack()
             await self._tell_privately(click, sentences.MALFORMED_BUTTON)
             return
-        decision = Click(
-            person=await self._person(click),
+        answering = Answering(
+            user_id=click.user.id,
+            team_id=click.user.team_id or "",
             listener=listener_of(self._door, click),
             key=click.key,
             approval_id=value.approval_id,
@@ -54,22 +57,12 @@ class Actions:
             input_hash=value.input_hash,
             message_ts=click.message_ts,
         )
-        now = self._door.clock()
         try:
-            decided = await self._door.store.transact(
-                lambda tx: record_decision(tx, decision, self._door.rights, now, approve=approve)
-            )
+            await self._deciding.answer(answering, answer)
         except StoreError as problem:
             await self._not_stored(ack, click, problem)
             return
         await ack()
-        self._door.log.info(
-            "click.taken",
-            approval_id=value.approval_id,
-            user_id=click.user.id,
-            approve=approve,
-            decided=decided,
-        )
 
     async def retry(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Take a press of Retry."""
@@ -142,7 +135,7 @@ class Actions:
         if approval is None or approval.team_id != self._door.workspace.team_id:
             await self._tell_privately(click, sentences.UNKNOWN_CARD)
             return
-        await self._door.client.views_open(trigger_id=click.trigger_id, view=cards.details(approval))
+        await self._door.client.views_open(trigger_id=click.trigger_id, view=modals.details(approval))
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge whatever no other handler takes, and say so to whoever pressed."""

@@ -12,17 +12,26 @@ from slack_bolt.error import BoltUnhandledRequestError
 from relay.slack import sentences
 from relay.slack.actions import Actions, listener_of
 from relay.slack.commands import Commands
+from relay.slack.deciding import Deciding
+from relay.slack.deny_stop import StopAfter
 from relay.slack.door import SlackDoor
 from relay.slack.events import Events
+from relay.slack.forms.kinds import FORMS
+from relay.slack.forms.opening import Opening, Option
+from relay.slack.forms.submitting import Submitting, errors_of
+from relay.slack.grants import Revocations
+from relay.slack.home import Home
+from relay.slack.patience import Patience
 from relay.slack.stops import Stops
 from relay.slack.tell import Tell
 from relay.slack.wire import read_click
+from relay.slack.words import Words
 from relay.store import StoreError
 
 _ANYTHING = re.compile(".*")
 
 
-def bolt_app(door: SlackDoor, tell: Tell, stops: Stops) -> AsyncApp:
+def bolt_app(door: SlackDoor, tell: Tell, stops: Stops, deciding: Deciding, home: Home) -> AsyncApp:
     """Return the application; everything is given by argument, nothing read from the process."""
     app = AsyncApp(
         name="relay",
@@ -39,16 +48,32 @@ def bolt_app(door: SlackDoor, tell: Tell, stops: Stops) -> AsyncApp:
         attaching_function_token_enabled=False,
         attaching_conversation_kwargs_enabled=False,
     )
-    _register(app, door, tell, stops)
+    _register(app, door, tell, stops, deciding, home)
     return app
 
 
-def _register(app: AsyncApp, door: SlackDoor, tell: Tell, stops: Stops) -> None:
-    commands, actions = Commands(door, stops), Actions(door, tell, stops)
-    events = Events(door, tell, stops)
+def _register(
+    app: AsyncApp, door: SlackDoor, tell: Tell, stops: Stops, deciding: Deciding, home: Home
+) -> None:
+    words = Words(door, deciding)
+    commands, actions = Commands(door, stops, words, home), Actions(door, tell, stops, deciding)
+    events = Events(door, tell, stops, words)
     app.command(door.config.slack.command)(commands.take)
     for action_id in ("approve", "deny", "retry", "details", "stop"):
         app.action(action_id)(getattr(actions, action_id))
+    stop_after = StopAfter(door, tell, deciding, stops)
+    patience = Patience(door, tell, deciding)
+    app.action("ask_again")(patience.ask_again)
+    # What else a card's menu does, by the name of its option.
+    options: dict[str, Option] = {"snooze": patience.snooze}
+    opening = Opening(door, tell, deciding, stop_after, options)
+    for action_id in ("deny_reason", "edit", "more"):
+        app.action(action_id)(getattr(opening, action_id))
+    submitting = Submitting(door, tell, deciding, stop_after)
+    for form in FORMS:
+        app.view(form)(submitting.take)
+    app.action("revoke")(Revocations(door, tell, deciding, home).revoke)
+    app.event("app_home_opened")(home.opened)
     for kind in ("message", "app_mention"):
         app.event(kind)(events.take)
     app.event("agent_session_stopped")(stops.pressed_in_slack)
@@ -85,6 +110,8 @@ def _on_defect(door: SlackDoor, tell: Tell) -> Any:
         door.log.error("arrival.defect", kind=kind, exc_info=error)
         if kind == "command":
             return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})
+        if kind == "view_submission":  # kept open: whoever filled it in loses no word
+            return BoltResponse(status=200, body=errors_of(request.body, sentences.DEFECT))
         # Slack shows nobody the body of the answer to a press: whoever pressed is told another way.
         click = read_click(request.body) if kind == "block_actions" else None
         if click is not None:

@@ -9,10 +9,12 @@ from relay.config import Route
 from relay.domain.people import Person
 from relay.slack import sentences
 from relay.slack.door import SlackDoor
+from relay.slack.home import Home
 from relay.slack.mrkdwn import unescape
 from relay.slack.status import status_answer
 from relay.slack.stops import Stops
 from relay.slack.wire import SlashCommand, read_command
+from relay.slack.words import Asker, Word, Words, read_word
 from relay.store import StoreError
 from relay.use_cases.forward_user_message import Forwarded, Said, forward_user_message
 from relay.use_cases.whisper import Listener
@@ -24,13 +26,16 @@ _NO_NAMES = frozenset({"directmessage", "privategroup"})
 class Commands:
     """Answers the one slash command."""
 
-    def __init__(self, door: SlackDoor, stops: Stops) -> None:
+    def __init__(self, door: SlackDoor, stops: Stops, words: Words, home: Home) -> None:
         self._door = door
+        self._home = home
+        self._words = words
         self._stops = stops
 
     async def take(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge a command with what became of it, in private."""
-        await ack(text=await self._answer(body), response_type="ephemeral")
+        answer = await self._answer(body)
+        await (ack(text=answer, response_type="ephemeral") if answer else ack())
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge a command that is not relay's own, and say which one is."""
@@ -43,10 +48,15 @@ class Commands:
             return sentences.MALFORMED_COMMAND
         if command.team_id not in ("", self._door.workspace.team_id, *self._door.config.allowed_workspaces):
             return sentences.WRONG_WORKSPACE
+        word = read_word(unescape(command.text))
+        if word is not None:
+            return await self._word(command, word)
+        text = unescape(command.text).strip()
+        if text.lower() in ("approvals", "grants"):
+            return self._list(command, text.lower())
         route = self._door.config.route(command.channel_id)
         if route is None:
             return sentences.no_route()
-        text = unescape(command.text).strip()
         if text.lower() in ("", "help", "?"):
             return sentences.help_text(command.command, route.runtime.environment)
         if text.lower() == "status":
@@ -54,6 +64,23 @@ class Commands:
         if text.lower() == "stop":
             return self._stop(command, route)
         return await self._forward(command, text, route)
+
+    async def _word(self, command: SlashCommand, word: Word) -> str:
+        listener = Listener(self._door.workspace.team_id, command.channel_id, command.user_id, None)
+        asker = Asker(command.user_id, command.team_id, listener, _key(command))
+        try:
+            return await self._words.take(word, asker) or sentences.WORD_TAKEN
+        except StoreError as problem:
+            self._door.log.error("word.not_stored", reason=str(problem), user_id=command.user_id)
+            return sentences.STORE_FAILED
+
+    def _list(self, command: SlashCommand, what: str) -> str:
+        """Have what waits, or what is allowed for a while, told in private: Slack is asked much for it."""
+        team_id = self._door.workspace.team_id
+        listener = Listener(team_id, command.channel_id, command.user_id, command.response_url)
+        lists = {"approvals": self._home.list_approvals, "grants": self._home.list_grants}
+        lists[what](listener, command.team_id)
+        return ""
 
     def _stop(self, command: SlashCommand, route: Route) -> str:
         async def stop() -> None:

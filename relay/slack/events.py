@@ -14,10 +14,12 @@ from relay.domain.people import Person, Standing
 from relay.slack import sentences
 from relay.slack.channels import ChannelNames
 from relay.slack.door import SlackDoor
+from relay.slack.roots import learn_thread
 from relay.slack.stops import Stops
 from relay.slack.tell import Tell
 from relay.slack.typed import mentions, typed, without_mention
 from relay.slack.wire import Posted, read_post
+from relay.slack.words import Asker, Word, Words, read_word
 from relay.store import StoreError
 from relay.use_cases.forward_user_message import Forwarded, Said, forward_user_message
 from relay.use_cases.whisper import Listener
@@ -28,8 +30,9 @@ _STOP = "!stop"
 class Events:
     """Takes posts as messages to the agent."""
 
-    def __init__(self, door: SlackDoor, tell: Tell, stops: Stops) -> None:
+    def __init__(self, door: SlackDoor, tell: Tell, stops: Stops, words: Words) -> None:
         self._door = door
+        self._words = words
         self._tell = tell
         self._stops = stops
         self._names = ChannelNames(door.client)
@@ -37,7 +40,15 @@ class Events:
     async def take(self, body: dict[str, Any]) -> None:
         """Take a post, if it is for the agent. Raises StoreError, so that Slack brings it again."""
         post = read_post(body)
-        if post is None or not post.is_said or self._is_ours(post) or not await self._is_for_us(post):
+        if post is None or not post.is_said or self._is_ours(post):
+            return
+        word = self._word(post)
+        if word is not None:
+            await self._take_word(post, word)
+            return
+        if post.thread_ts not in (None, post.ts):
+            await learn_thread(self._door, post.channel, str(post.thread_ts))
+        if not await self._is_for_us(post):
             return
         listener = listener_of(self._door, post)
         route = self._door.config.route(post.channel)
@@ -52,6 +63,25 @@ class Events:
         else:
             command = self._door.config.slack.command
             await self._tell.now(listener, sentences.help_text(command, route.runtime.environment))
+
+    def _word(self, post: Posted) -> Word | None:
+        """Return the answer that a person typed: what an app or a workflow posts is none, in any name."""
+        if post.bot_id or post.app_id:
+            return None
+        text = typed(without_mention(post.text or "", self._door.workspace.bot_user_id)).strip()
+        return read_word(text.removeprefix("!")) if text.startswith("!") else None
+
+    async def _take_word(self, post: Posted, word: Word) -> None:
+        listener = listener_of(self._door, post)
+        asker = Asker(str(post.user), _team(post), listener, f"{post.key}/word")
+        try:
+            said = await self._words.take(word, asker)
+        except StoreError as problem:
+            self._door.log.error("word.not_stored", reason=str(problem), user_id=post.user)
+            await self._tell.now(listener, sentences.EVENT_NOT_STORED)
+            raise
+        if said:
+            await self._tell.now(listener, said)
 
     async def _stop(self, post: Posted, route: Route, listener: Listener) -> None:
         person, key = await self._person(post), f"{post.key}/stop"
@@ -110,6 +140,7 @@ class Events:
             posted=True,
             # A conversation with the app alone needs no threads; elsewhere the post is the root of one.
             thread_ts=post.thread_ts or (None if post.is_direct else post.ts),
+            ts=post.ts,
             files=tuple(one.described for one in post.files or ()),
         )
         rights, now = self._door.rights, self._door.clock()

@@ -10,8 +10,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.deliveries import Retry
+from relay.slack.blocks import Post
 from relay.slack.budget import Budget, Closed
-from relay.slack.cards import Post
 from relay.slack.verdicts import CARRIERS, code, meaning
 from relay.store.messages import Message
 
@@ -100,7 +100,7 @@ class LiveCalls:
         posting = partial(
             self._client.chat_postMessage,
             channel=message.channel_id,
-            thread_ts=message.thread_ts,
+            thread_ts=message.answers_in,
             text=post.text,
             blocks=post.blocks,
         )

@@ -7,8 +7,9 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.deliveries import Delivered, Delivery, Outcome, Refused
-from relay.slack.cards import Post, literal
+from relay.slack.blocks import Post
 from relay.slack.live import Live
+from relay.slack.posts import literal
 from relay.slack.verdicts import code, meaning, too_large
 from relay.store import Store
 from relay.store.live_posts import LivePost
@@ -56,7 +57,7 @@ class Finish:
             return None
         try:
             if not await self._stopped(where.channel_id, ts, delivery, post, begun.appended):
-                await self._rewrite(where.channel_id, ts, post, delivery.body["text"])
+                await self._rewrite(where.channel_id, ts, post, delivery.body.get("text") or post.text)
         except SlackClientError as problem:
             mistaken = where.ts is None and isinstance(meaning(problem), Refused)
             if code(problem) in _GONE or mistaken:  # deleted, or another app's: posted anew
@@ -68,7 +69,7 @@ class Finish:
         self, channel: str, ts: str, delivery: Delivery, post: Post, appended: str | None
     ) -> bool:
         """Stop the stream; return whether its message says everything then."""
-        words = post.blocks[0]["text"]
+        words = _said(post)
         sure = appended is not None and words.startswith(appended)
         rest = words[len(appended or "") :] if sure else ""
         about = {"event_type": "relay_delivery", "event_payload": {"id": delivery.id}}
@@ -100,7 +101,7 @@ class Finish:
             limit=_MOST_REPLIES,
             include_all_metadata=True,
         )
-        words = post.blocks[0]["text"]
+        words = _said(post)
         for found in page.get("messages") or []:
             if _is_ours(found, begun.thread_ts) and words.startswith(_words(found)):
                 return str(found["ts"])
@@ -110,6 +111,12 @@ class Finish:
 def _is_ours(found: dict[str, Any], thread_ts: str) -> bool:
     """Whether it is a message of an app, in the thread, that no delivery of relay's has posted."""
     return bool(found.get("bot_id")) and found.get("ts") != thread_ts and not found.get("metadata")
+
+
+def _said(post: Post) -> str:
+    """Return the words of a reply as a stream has them; what only leads to a reply was never streamed."""
+    words = post.blocks[0]["text"]
+    return words if isinstance(words, str) else ""
 
 
 def _words(found: dict[str, Any]) -> str:

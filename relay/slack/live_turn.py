@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.domain.presence import Glimpse
-from relay.slack import cards, sentences
+from relay.slack import posts, sentences
 from relay.slack.live_calls import LiveCalls, Said
 from relay.store import Store, Transaction
 from relay.store.live_posts import WORKING, LivePost
@@ -136,12 +136,11 @@ class LiveTurn:
         if message_ids == self._found:
             return
         found = await self._store.transact(lambda tx: tx.messages.some(message_ids))
-        threaded = [one for one in found if one.place == "thread"]
-        self.messages = [one for one in threaded if one.thread_ts]
-        if len(self.messages) == len(threaded):
+        self.messages = [one for one in found if one.place != "private" and one.thread_ts]
+        if any(one.place == "thread" and not one.thread_ts for one in found):
+            self._changed.set()  # a thread that is not there yet is looked for again
+        else:
             self._found = message_ids
-        else:  # a thread that is not there yet is looked for again
-            self._changed.set()
 
     def _places(self) -> dict[Place, Message]:
         places = {(one.channel_id, one.thread_ts or ""): one for one in self.messages}
@@ -171,7 +170,7 @@ class LiveTurn:
         self._working[place] = post
         if not await self._store.transact(lambda tx: tx.live_posts.begin(post)):
             return
-        said, ts = await self._calls.post(message, cards.working(message))
+        said, ts = await self._calls.post(message, posts.working(message))
         if said is Said.DONE:
             await self._store.transact(lambda tx: tx.live_posts.posted(message.id, WORKING, ts))
 
@@ -206,10 +205,12 @@ class LiveTurn:
     # The words.
 
     async def _stream(self, glimpse: Glimpse) -> None:
-        words = cards.so_far(glimpse.words) if glimpse.key else ""
+        words = posts.so_far(glimpse.words) if glimpse.key else ""
         if not words:
             return
         message = self.messages[-1]
+        if message.answers_in is None:  # Slack streams into threads alone
+            return
         which = (message.id, glimpse.key)
         stream = self._streams.get(which)
         if stream is None:

@@ -41,6 +41,11 @@ def moment(when: datetime) -> str:
     return f"<!date^{int(when.timestamp())}^{{time}}|{when:%H:%M} UTC>"
 
 
+def day_and_time(when: datetime) -> str:
+    """Return a moment of another day as Slack shows it in each reader's own time zone."""
+    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}}, {{time}}|{when:%Y-%m-%d %H:%M} UTC>"
+
+
 def code(text: str, limit: int) -> str:
     """Return `text` as code within a line: nothing in it can leave its box."""
     line = " ".join(visible(text).split()).replace("`", "'")

@@ -1,26 +1,34 @@
 """Takes deliveries out into Slack, each rendered from the state things are in when it is sent."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from slack_sdk.errors import SlackClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.approvals import Approval
 from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
+from relay.domain.grants import Grant
 from relay.domain.runtime import Runtime
-from relay.slack import cards, sentences
-from relay.slack.cards import Post
+from relay.domain.votes import Vote
+from relay.slack import cards, posts, sentences
+from relay.slack.arguments import is_large
+from relay.slack.blocks import Post
 from relay.slack.live import Live
 from relay.slack.live_finish import Finish
 from relay.slack.places import Places
+from relay.slack.reach import MOST_MEMBERS, Reach
+from relay.slack.reminders import Reminders
 from relay.slack.tell import Tell
 from relay.slack.threads import asking_thread
 from relay.slack.verdicts import CARRIERS, code, meaning, too_large
 from relay.store import Store
 from relay.store.approvals import Copy
 from relay.store.messages import Message
+from relay.use_cases.cards import is_group, spread_copy
 from relay.use_cases.open_approval import IN_THREAD
 from relay.use_cases.whisper import Listener, Sentence
 
@@ -32,8 +40,19 @@ _PAGES = 5
 class SlackSender:
     """Sends one delivery at a time."""
 
-    def __init__(self, client: AsyncWebClient, store: Store, tell: Tell, places: Places, live: Live) -> None:
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        store: Store,
+        tell: Tell,
+        places: Places,
+        live: Live,
+        reach: Reach,
+        command: str,
+    ) -> None:
         self._client = client
+        self._reach = reach
+        self._command = command
         self._store = store
         self._tell = tell
         self._places = places
@@ -45,6 +64,7 @@ class SlackSender:
             Kind.REPLY: self._reply,
             Kind.CARD: self._card,
             Kind.WHISPER: self._whisper,
+            Kind.REMINDER: Reminders(client, store, self._post, command).send,
         }
 
     async def send(self, delivery: Delivery) -> Outcome:
@@ -56,16 +76,16 @@ class SlackSender:
 
     async def _root(self, delivery: Delivery) -> Outcome:
         message = await self._message(delivery)
-        return await self._post(delivery, message.channel_id, cards.root(message))
+        return await self._post(delivery, message.channel_id, posts.root(message))
 
     async def _status(self, delivery: Delivery) -> Outcome:
         message = await self._message(delivery)
-        post = cards.status(message)
+        post = posts.status(message)
         if _is_private(message):
             return await self._privately(message, post)
         if message.status_ts is not None and await self._rewritten(message, message.status_ts, post):
             return Delivered({"channel": message.channel_id, "ts": message.status_ts})
-        return await self._post(delivery, message.channel_id, post, thread_ts=message.thread_ts)
+        return await self._post(delivery, message.channel_id, post, thread_ts=message.answers_in)
 
     async def _rewritten(self, message: Message, ts: str, post: Post) -> bool:
         """Rewrite a message that is there; return False when somebody deleted it."""
@@ -82,28 +102,53 @@ class SlackSender:
     async def _reply(self, delivery: Delivery) -> Outcome:
         found, begun = await self._finish.begun(delivery)
         message = _there(delivery, found)
-        post = _reply_post(delivery)
+        post = await self._reply_post(delivery)
         if _is_private(message):
             return await self._privately(message, post)
         if begun is not None and (finished := await self._finish.stream(delivery, begun, post)):
             return finished
         try:
-            return await self._post(delivery, message.channel_id, post, thread_ts=message.thread_ts)
+            return await self._post(delivery, message.channel_id, post, thread_ts=message.answers_in)
         except SlackClientError as problem:
             if not too_large(problem):
                 raise
             # Words that Slack will not lay out are still words.
-            bare = Post(cards.literal(delivery.body.get("text", "")), [])
-            return await self._post(delivery, message.channel_id, bare, thread_ts=message.thread_ts)
+            bare = Post(posts.literal(delivery.body.get("text", "")), [])
+            return await self._post(delivery, message.channel_id, bare, thread_ts=message.answers_in)
+
+    async def _reply_post(self, delivery: Delivery) -> Post:
+        answer = delivery.body.get("answer")
+        if answer is None:
+            return _reply_post(delivery)
+        try:
+            found = await self._client.chat_getPermalink(channel=answer["channel"], message_ts=answer["ts"])
+        except SlackApiError as problem:
+            if not isinstance(meaning(problem), Refused):
+                raise
+            return posts.plain(sentences.answered_together(""))  # somebody deleted it
+        return posts.plain(sentences.answered_together(str(found["permalink"])))
 
     async def _card(self, delivery: Delivery) -> Outcome:
-        copy, approval = await self._store.transact(lambda tx: _copy_and_approval(tx, delivery.subject_id))
+        found = await self._store.transact(lambda tx: _card_of(tx, delivery.subject_id))
+        copy, approval, votes, grant = found
         if copy.ts is None:  # a live status locks the composer
             asked = approval.asked
             await self._live.quiet(Runtime(asked.environment, asked.agent_id, asked.conversation_id))
+        lost = await self._reach.nobody_left(approval)
+        large = is_large(approval)  # people's clicks are not to wait for it
         for scale in _CARD_SCALES:
+            lay_out = partial(
+                cards.card,
+                approval,
+                votes,
+                scale=scale,
+                nobody_left=lost,
+                command=self._command,
+                grant=grant,
+            )
+            post = await asyncio.to_thread(lay_out) if large else lay_out()
             try:
-                return await self._post_or_update(delivery, copy, approval, cards.card(approval, scale=scale))
+                return await self._post_or_update(delivery, copy, approval, post)
             except SlackClientError as problem:
                 if not too_large(problem) or scale == _CARD_SCALES[-1]:
                     raise
@@ -115,6 +160,8 @@ class SlackSender:
         if copy.ts is None:
             if not copy.places:
                 return Delivered({"channel": copy.channel_id, "ts": copy.ts})  # there was no place for it
+            if is_group(copy.places[0]):
+                return await self._post_to_members(delivery, copy, approval, post)
             if copy.places[0] != IN_THREAD:
                 return await self._post_card(delivery, copy, copy.places[0], post)
             where = await self._store.transact(lambda tx: asking_thread(tx, approval))
@@ -125,6 +172,20 @@ class SlackSender:
             channel=str(copy.channel_id), ts=copy.ts, text=post.text, blocks=post.blocks
         )
         return Delivered({"channel": copy.channel_id, "ts": copy.ts})
+
+    async def _post_to_members(
+        self, delivery: Delivery, copy: Copy, approval: Approval, post: Post
+    ) -> Outcome:
+        """Give each member of a user group a card of their own, this copy to the first of them."""
+        members = await self._reach.members(copy.places[0])
+        if not members:
+            return Refused(
+                f"{copy.places[0]} is not a user group of 1 to {MOST_MEMBERS} people that I can see"
+            )
+        spread = await self._store.transact(
+            lambda tx: spread_copy(tx, approval, copy, members, delivery.created_at)
+        )
+        return await self._post_or_update(delivery, spread, approval, post)
 
     async def _post_card(
         self, delivery: Delivery, copy: Copy, place: str, post: Post, *, thread_ts: str | None = None
@@ -147,7 +208,7 @@ class SlackSender:
         approval = (
             await self._store.transact(lambda tx: tx.approvals.get(approval_id)) if approval_id else None
         )
-        post = cards.plain(sentences.whispered(Sentence(body["sentence"]), body["facts"], approval))
+        post = posts.plain(sentences.whispered(Sentence(body["sentence"]), body["facts"], approval))
         listener = Listener(delivery.team_id, body["channel_id"], body["user_id"], body["response_url"])
         await self._tell.privately(listener, post)
         return Delivered({})
@@ -229,20 +290,20 @@ def _is_private(message: Message) -> bool:
 
 def _reply_post(delivery: Delivery) -> Post:
     if "not_passed" in delivery.body:
-        return cards.plain(sentences.not_passed(delivery.body["not_passed"]))
+        return posts.plain(sentences.not_passed(delivery.body["not_passed"]))
     if "ending" in delivery.body:
-        return cards.plain(sentences.turn_ended(delivery.body["ending"], delivery.body.get("by")))
+        return posts.plain(sentences.turn_ended(delivery.body["ending"], delivery.body.get("by")))
     if "error" in delivery.body:
-        return cards.plain(sentences.turn_failed(delivery.body["error"]))
-    return cards.reply(delivery.body["text"])
+        return posts.plain(sentences.turn_failed(delivery.body["error"]))
+    return posts.reply(delivery.body["text"])
 
 
-def _copy_and_approval(tx: Any, copy_id: str) -> tuple[Copy, Approval]:
+def _card_of(tx: Any, copy_id: str) -> tuple[Copy, Approval, list[Vote], Grant | None]:
     copy = tx.approvals.copy(copy_id)
     approval = tx.approvals.get(copy.approval_id) if copy else None
     if copy is None or approval is None:
         raise LookupError(f"the card {copy_id} is not in the store")
-    return copy, approval
+    return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval)
 
 
 def _about(message: dict[str, Any]) -> str | None:

@@ -8,8 +8,9 @@ from typing import Any
 from relay.domain.approvals import Approval, State
 from relay.domain.environments import Listened, Report
 from relay.domain.policy import Reason
-from relay.slack.mrkdwn import code, escape, escaped, moment
+from relay.slack.mrkdwn import code, day_and_time, escape, escaped, moment
 from relay.use_cases.forward_user_message import Waiting
+from relay.use_cases.rulings import OTHER_PEOPLE
 from relay.use_cases.whisper import Sentence
 
 _NOTE_LIMIT = 600
@@ -36,6 +37,8 @@ _WHY_NOT = {
     Reason.BOT: "bots and workflows cannot do that",
     Reason.LOOKUP_FAILED: "I could not ask Slack who you are, so I let nobody act on a guess. Try again in a moment",
     Reason.NOT_APPROVER: "you are not one of the approvers",
+    Reason.NOT_EDITOR: "you are not one of those who may change it",
+    Reason.REQUESTER: "you asked for it, so somebody else has to approve it",
 }
 
 STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs relay that its store fails, then try again."
@@ -44,6 +47,8 @@ UNKNOWN_ACTION = "That button is not one I know; it may be from another version 
 MALFORMED_BUTTON = "I cannot tell what that button was for, so nothing was decided. If its card is still open, use its own buttons."
 MALFORMED_COMMAND = "Slack did not tell me who typed that or where, so nothing was sent. Try again."
 DETAILS_FAILED = "I could not open the details: Slack did not let me, or not in time. Press *Details* again."
+FORM_FAILED = "I could not open that form: Slack did not let me, or not in time. Press the button again."
+MALFORMED_FORM = "I cannot tell what that form was for, so nothing was decided. If the card is still open, use its own buttons."
 UNKNOWN_CARD = (
     "I do not know the request behind that card; it may be another installation's. Nothing was decided."
 )
@@ -54,6 +59,8 @@ TURN_ENDINGS = {
     "unseen": ":warning: The environment accepted this message, but its device shows no sign of it.",
     "unheard": ":warning: The agent's turn ended while I could not listen, and left no words that I can read.",
 }
+GRANT_NOT_OFFERED = "That cannot be allowed for a while: its rule does not let it, or somebody changed what is asked. Use *Approve*."
+INBOX_FAILED = "I could not read what waits. Tell whoever runs relay that its store fails."
 NOTHING_RUNS = "Nothing is running there, so there was nothing to stop."
 NOT_STOPPED = "I could not reach the environment, so nothing was stopped. Try again in a moment."
 STOPPED = "Stopped."
@@ -68,9 +75,60 @@ def help_text(command: str, environment: str) -> str:
     return (
         f"*{command} your message* sends it to the agent in *{escape(environment)}*; the answer comes in a thread.\n"
         f"*{command} stop* stops what the agent is doing in this channel.\n"
+        f"*{command} approve CODE* and *{command} deny CODE why* answer a card by the code that stands on it; `!approve CODE` and `!deny CODE why` do so in a thread.\n"
+        f"*{command} approvals* lists what waits for you and for others, *{command} grants* what is allowed for a while.\n"
         f"*{command} status* says how it is there; *{command} help* shows this.\n"
         "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
     )
+
+
+_CODES_NAMED = 10
+AMBIGUOUS_CODE = "Two open requests happen to have that code, so nothing was decided. Use the buttons of the card you mean."
+WORD_TAKEN = "I have taken that already."
+
+
+def refused_word(reason: Reason) -> str:
+    """Return why somebody's typed answer was not taken."""
+    return f"Nothing was decided: {_WHY_NOT[reason]}."
+
+
+def unknown_code(command: str, typed: str, open_ones: Sequence[tuple[str, str]]) -> str:
+    """Return what is said to a code that no request has."""
+    return (
+        f"No request has the code {code(typed, _ID_LIMIT)}; a card gets another when its input is changed. "
+        f"Nothing was decided. {_codes(open_ones)} With words of yours, the code comes first: "
+        f"{code(f'{command} deny CODE why', _ID_LIMIT)}."
+    )
+
+
+def which_code(command: str, open_ones: Sequence[tuple[str, str]]) -> str:
+    """Return what is said to an answer without a code where none, or more than one, can be meant."""
+    if not open_ones:
+        return "Nothing waits for a decision here, so nothing was decided. Name the code that stands on the card you mean."
+    example = code(f"{command} approve {open_ones[0][1]}", _ID_LIMIT)
+    return f"Say which one, as in {example}: nothing was decided. {_codes(open_ones)}"
+
+
+def code_needed(command: str, open_ones: Sequence[tuple[str, str]]) -> str:
+    """Return what is said to an approval that has to name its code."""
+    example = code(f"{command} approve {open_ones[0][1]}", _ID_LIMIT)
+    return f"Nothing was decided: to approve this with words, or where the risk is high, name its code, as in {example}. {_codes(open_ones)}"
+
+
+def _codes(open_ones: Sequence[tuple[str, str]]) -> str:
+    if not open_ones:
+        return "Nothing waits for a decision here."
+    named = [
+        f"{code(tool, _TOOL_LIMIT)} {code(which, _ID_LIMIT)}" for tool, which in open_ones[:_CODES_NAMED]
+    ]
+    more = f" and {len(open_ones) - _CODES_NAMED} more" if len(open_ones) > _CODES_NAMED else ""
+    return f"Waiting here: {', '.join(named)}{more}."
+
+
+def decided_by_word(tool: str, which: str, *, approve: bool) -> str:
+    """Return what is said when a typed answer decided."""
+    what = "Approved" if approve else "Denied"
+    return f"{what}: {code(tool, _TOOL_LIMIT)} {code(which, _ID_LIMIT)}. Its card says what becomes of it."
 
 
 def unknown_command(theirs: str, ours: str) -> str:
@@ -150,6 +208,11 @@ def refused_details(reason: Reason) -> str:
     return f"Not shown: {_WHY_NOT[reason]}."
 
 
+def refused_inbox(reason: Reason) -> str:
+    """Return why somebody is shown nothing of what waits."""
+    return f"There is nothing to show you: {_WHY_NOT[reason]}."
+
+
 def refused_message(reason: Reason) -> str:
     """Return why a message was not taken."""
     return f"Not sent: {_WHY_NOT[reason]}."
@@ -163,12 +226,45 @@ def whispered(sentence: Sentence, facts: Mapping[str, Any], approval: Approval |
     return {
         Sentence.MAY_NOT_DECIDE: f"Nothing was decided: {why}.",
         Sentence.MAY_NOT_RETRY: f"Nothing was sent again: {why}.",
+        Sentence.MAY_NOT_EDIT: f"Nothing was changed: {why}.",
+        Sentence.EDIT_DENIED: f"Nothing was changed: {_denying(facts)}",
+        Sentence.NOT_SUGGESTED: "Nothing was decided: what the environment suggests cannot be taken up with this request. Approve it without.",
+        Sentence.EDITED: f"Your change is on the card. It is decided when {_more_people(facts)} approved it as it is now.",
+        Sentence.VOTED: f"Your approval counts: {facts.get('approving', 0)} of {facts.get('needed', 0)}. It is not decided yet.",
         Sentence.UNKNOWN_CARD: UNKNOWN_CARD,
         Sentence.CARD_OUTDATED: "Nothing was decided: that card shows something else than what is asked now. I have renewed it.",
+        Sentence.NOT_GRANTABLE: GRANT_NOT_OFFERED,
+        Sentence.GRANT_REVOKED: "Revoked: from now on people are asked again.",
+        Sentence.GRANT_OVER: "That grant is over already; it allows nothing any more.",
+        Sentence.MAY_NOT_REVOKE: f"Nothing was revoked: {why}.",
         Sentence.NOTHING_TO_RETRY: "There is nothing left to send again there.",
         Sentence.RETRYING: "Sending it again.",
+        Sentence.MAY_NOT_ASK_AGAIN: f"Nothing was asked again: {why}.",
+        Sentence.ASKED_ALREADY: "It is being asked again already.",
+        Sentence.MAY_NOT_SNOOZE: f"Nothing was snoozed: {why}.",
+        Sentence.SNOOZED: _snoozed(approval),
         Sentence.INVITE_ME: _no_thread(str(facts.get("channel_id", "")), str(facts.get("reason", ""))),
     }[sentence]
+
+
+def _snoozed(approval: Approval | None) -> str:
+    if approval is None or approval.snoozed_until is None:
+        return "Snoozed."
+    ends = f" It ends at {day_and_time(approval.expires_at)}." if approval.expires_at else ""
+    return f"Snoozed: nobody is reminded before {day_and_time(approval.snoozed_until)}.{ends}"
+
+
+def _more_people(facts: Mapping[str, Any]) -> str:
+    needed = int(facts.get("needed", 1)) - int(facts.get("approving", 0))
+    return "somebody who may decide it has" if needed <= 1 else f"{needed} people who may decide it have"
+
+
+def _denying(facts: Mapping[str, Any]) -> str:
+    rule = str(facts.get("rule", ""))
+    named = f"the rule {code(rule, _NAME_LIMIT)}" if rule else "no rule"
+    if facts.get("why") == OTHER_PEOPLE:
+        return f"about what you made of it, {named} asks other people. Deny this one, and let the agent ask anew."
+    return f"{named} denies what you made of it." if rule else f"{named} allows what you made of it."
 
 
 def _no_thread(channel_id: str, reason: str) -> str:
@@ -196,6 +292,7 @@ def not_pending(approval: Approval | None) -> str:
         State.WITHDRAWN: "Too late: the agent no longer asks for this. Your click changed nothing.",
         State.SUPERSEDED: "Too late: the agent asks for something else now, on a newer card. Your click changed nothing.",
         State.DECIDED_ELSEWHERE: "Too late: somebody answered this outside Slack.",
+        State.EXPIRED: "That request expired: nobody answered in time. Use *Ask again* on its card.",
         State.UNCONFIRMED: f"Already {who}; whether it arrived in time is not known.",
     }[approval.state]
 
@@ -219,6 +316,12 @@ def turn_ended(ending: str, by: str | None) -> str:
 def refused_stop(reason: Reason) -> str:
     """Return why somebody may not stop a turn."""
     return f"Nothing was stopped: {_WHY_NOT[reason]}."
+
+
+def runs_elsewhere(channel_id: str) -> str:
+    """Return why nothing was stopped: the turn that runs is another channel's."""
+    where = "in a direct message" if channel_id.startswith("D") else f"for <#{channel_id}>"
+    return f"Nothing runs here; the agent works {where}. Nothing was stopped."
 
 
 def status(tool: str) -> str:
@@ -248,3 +351,9 @@ def not_passed(files: Sequence[Mapping[str, Any]]) -> str:
 def turn_failed(error: str) -> str:
     """Return what is said when a turn ended in an error."""
     return f":warning: The agent could not finish: {escape(error[:1500])}"
+
+
+def answered_together(permalink: str) -> str:
+    """Return what leads to the answer to several messages, under one of them; no link: it is gone."""
+    where = f": <{escape(permalink)}|see the answer>" if permalink else "."
+    return f"Answered together with a later message{where}"

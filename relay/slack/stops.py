@@ -6,12 +6,13 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck
 
 from relay.domain.people import Person
+from relay.domain.policy import may_send
 from relay.domain.runtime import Runtime
 from relay.slack import sentences
 from relay.slack.door import SlackDoor
 from relay.slack.tell import Tell
 from relay.slack.wire import read_session_stopped
-from relay.store import StoreError
+from relay.store import StoreError, Transaction
 from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.use_cases.stop_turn import Stop, begin_stop, end_stop
 from relay.use_cases.whisper import Listener
@@ -69,6 +70,14 @@ class Stops:
             runtimes = {runtime for runtime, user_id in found if user_id == person.user_id}
         if not found and otherwise is not None and otherwise.conversation_id:
             runtimes = {otherwise}
+        elsewhere = await self._elsewhere(runtimes, listener.channel_id)
+        if elsewhere:
+            verdict = may_send(self._door.rights, person)
+            said = sentences.runs_elsewhere(elsewhere)
+            await self._tell.now(
+                listener, said if verdict.allowed else sentences.refused_stop(verdict.reason)
+            )
+            return
         await self._stop_one(runtimes, person, listener, key, several=bool(found))
 
     async def in_thread(self, person: Person, listener: Listener, thread_ts: str, key: str) -> None:
@@ -106,6 +115,21 @@ class Stops:
             await self.in_thread(person, listener, event.thread_ts, key)
 
         self.soon(stop())
+
+    async def _elsewhere(self, runtimes: set[Runtime], channel_id: str) -> str:
+        """Return the channel whose turn runs in a conversation that this one shares; empty: not another's."""
+        if len(runtimes) != 1:
+            return ""
+        [runtime] = runtimes
+        seen, since = self._runs_for(runtime), self._door.clock() - ANSWERED_WITHIN
+
+        def channels(tx: Transaction) -> list[str]:
+            of = (runtime.environment, runtime.agent_id, runtime.conversation_id)
+            in_turn = [one for one in tx.messages.in_turn(*of) if one.settled_at and one.settled_at > since]
+            return [one.channel_id for one in (tx.messages.some(seen) if seen else []) or in_turn]
+
+        found = await self._door.store.transact(channels)
+        return found[0] if found and channel_id not in found else ""
 
     async def _running(self, channel_id: str, thread_ts: str | None) -> list[tuple[Runtime, str]]:
         team_id, since = self._door.workspace.team_id, self._door.clock() - ANSWERED_WITHIN

@@ -10,7 +10,8 @@ import httpx
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.slack.cards import Post, plain
+from relay.slack.blocks import Post
+from relay.slack.posts import plain
 from relay.use_cases.whisper import Listener
 
 

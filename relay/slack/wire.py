@@ -36,9 +36,14 @@ class _Container(_Sent):
     channel_id: str | None = None
 
 
+class _Option(_Sent):
+    value: str | None = None
+
+
 class _Action(_Sent):
     action_id: str
     value: str | None = None
+    selected_option: _Option | None = None
     action_ts: str | None = None
 
 
@@ -81,17 +86,86 @@ class SessionStopped(_Sent):
     event_ts: str = ""
 
 
+class _Entered(_Sent):
+    """What stands in one input; which of the fields, its kind says."""
+
+    value: str | None = None
+    selected_option: _Option | None = None
+    selected_options: list[_Option] = []
+
+
+class _Values(_Sent):
+    values: dict[str, dict[str, _Entered]] = {}
+
+
+class _View(_Sent):
+    id: str = Field(min_length=1)
+    callback_id: str = ""
+    private_metadata: str = ""
+    blocks: list[dict[str, Any]] = []
+    state: _Values = _Values()
+
+
+class ViewSubmission(_Sent):
+    """https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload"""
+
+    user: _User
+    view: _View
+    trigger_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same submission told twice, another when somebody submits once more."""
+        return f"view/{self.view.id}/{self.trigger_id}/{self.user.id}"
+
+    def entered(self) -> dict[str, str]:
+        """Return what stands in each input, by its block's id: a text, or the values that are chosen."""
+        found: dict[str, str] = {}
+        for block_id, by_action in self.view.state.values.items():
+            for entry in by_action.values():
+                chosen = [one for one in (entry.selected_option, *entry.selected_options) if one]
+                found[block_id] = entry.value or ",".join(one.value or "" for one in chosen)
+        return found
+
+
+class HomeOpened(_Sent):
+    """https://docs.slack.dev/reference/events/app_home_opened: of the Home tab, or of another one."""
+
+    user: str = Field(min_length=1)
+    tab: str = ""
+
+
+LONGEST_CALL_ID = 500
+
+
 class ButtonValue(BaseModel):
-    """What a card's button carries."""
+    """What a card's button carries; no `tool_call_id` where it is too long for one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     approval_id: str = Field(min_length=1, max_length=100)
-    tool_call_id: str = Field(min_length=1, max_length=500)
+    tool_call_id: str = Field(default="", max_length=LONGEST_CALL_ID)
     input_hash: str = Field(min_length=1, max_length=100)
 
     @classmethod
     def read(cls, value: str | None) -> Self | None:
         """Return the value of a button, or None when it is none of ours."""
+        try:
+            return cls.model_validate_json(value or "")
+        except ValidationError:
+            return None
+
+
+class MoreValue(BaseModel):
+    """What an option of a card's menu carries: Slack's own types give it room for 75 characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    do: Literal["comment", "ran_it", "deny_stop", "grant", "snooze"]
+    approval_id: str = Field(alias="a", min_length=1, max_length=60)
+    h: str = Field(min_length=7, max_length=16)  # the first digits of what is shown
+
+    @classmethod
+    def read(cls, value: str | None) -> Self | None:
+        """Return the value of an option, or None when it is none of ours."""
         try:
             return cls.model_validate_json(value or "")
         except ValidationError:
@@ -151,6 +225,7 @@ class Posted(_Sent):
     subtype: str | None = None
     user: str | None = None
     bot_id: str | None = None
+    app_id: str | None = None
     text: str | None = None
     thread_ts: str | None = None
     channel_type: str | None = None
@@ -192,10 +267,26 @@ def read_session_stopped(body: dict[str, Any]) -> SessionStopped | None:
         return None
 
 
+def read_home_opened(body: dict[str, Any]) -> HomeOpened | None:
+    """Return who went to a tab of the app, or None when the body tells of something else."""
+    try:
+        return HomeOpened.model_validate(body.get("event"))
+    except ValidationError:
+        return None
+
+
 def read_command(body: dict[str, Any]) -> SlashCommand | None:
     """Return the command in a body, or None when it lacks what every command has."""
     try:
         return SlashCommand.model_validate(body)
+    except ValidationError:
+        return None
+
+
+def read_submission(body: dict[str, Any]) -> ViewSubmission | None:
+    """Return the submitted form in a body, or None when it lacks what every one has."""
+    try:
+        return ViewSubmission.model_validate(body)
     except ValidationError:
         return None
 

@@ -40,7 +40,7 @@ SCOPES_OF_METHOD = {
     "usergroups.list": {"usergroups:read"},
     "usergroups.users.list": {"usergroups:read"},
 }
-# https://docs.slack.dev/reference/events: which scope lets an event come.
+# https://docs.slack.dev/reference/events: which scope lets an event come; empty: none is needed.
 SCOPE_OF_EVENT = {
     "app_mention": "app_mentions:read",
     "message.channels": "channels:history",
@@ -48,6 +48,7 @@ SCOPE_OF_EVENT = {
     "message.im": "im:history",
     "message.mpim": "mpim:history",
     "agent_session_stopped": "chat:write",
+    "app_home_opened": "",
 }
 EVENTS: list[str] = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
 
@@ -101,13 +102,17 @@ def test_every_method_called_has_its_scope(method: str) -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_event_asked_for_is_taken_and_has_its_scope(event: str) -> None:
-    assert SCOPE_OF_EVENT[event] in SCOPES
+    assert SCOPE_OF_EVENT[event] in {"", *SCOPES}
     assert f'"{event.partition(".")[0]}"' in calling_code()
 
 
 def test_nothing_is_turned_on_that_does_not_exist() -> None:
     assert [command["command"] for command in MANIFEST["features"]["slash_commands"]] == ["/letta"]
-    assert not MANIFEST["features"]["app_home"]["home_tab_enabled"]
+    assert calls("views.publish", calling_code()) or not MANIFEST["features"]["app_home"]["home_tab_enabled"]
+
+
+def test_an_open_home_tab_is_told_of() -> None:
+    assert MANIFEST["features"]["app_home"]["home_tab_enabled"] == ("app_home_opened" in EVENTS)
 
 
 def test_people_can_write_to_the_app() -> None:

@@ -9,7 +9,7 @@ from relay.domain.deliveries import Kind, Outcome, Retry
 from relay.domain.people import Person, Standing
 from relay.domain.policy import Rights
 from relay.domain.runtime import Runtime
-from relay.slack import cards
+from relay.slack import posts
 from relay.store import Store, Transaction
 from relay.store.messages import Message
 from relay.use_cases.forward_user_message import Said, forward_user_message
@@ -47,7 +47,7 @@ async def test_at_its_deadline_a_message_is_given_up_and_its_status_has_a_retry_
     finally:
         await store.close()
     assert (message.state, told) == ("failed", True)
-    status = cards.status(message)
+    status = posts.status(message)
     assert "gave up at its deadline; last: the environment is offline" in status.text
     assert status.blocks[-1]["elements"][0]["action_id"] == "retry"
 

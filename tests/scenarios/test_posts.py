@@ -180,6 +180,14 @@ async def test_a_direct_message_names_no_channel(here: World) -> None:
     assert message.content.startswith(f"From ada (Slack user {ADA}):\n\n")
 
 
+async def test_a_group_conversation_is_like_a_channel(here: World) -> None:
+    await here.slack.event(mention(here, type="message", channel_type="mpim", text="for the others"))
+    await here.slack.event(mention(here, type="message", channel_type="mpim"))
+    reply = await here.thread_says("echo: by event")
+    assert reply.thread_ts is not None
+    assert read(here) == ["by event"]
+
+
 async def test_links_and_channels_are_read_as_they_were_typed(here: World) -> None:
     text = (
         f"<@{RELAY}> see <https://a.example/x?a=1&amp;b=2> and <http://b.example|b.example> in <#C0OPS|ops>"

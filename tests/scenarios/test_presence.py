@@ -9,6 +9,8 @@ from relay.sandbox.slack import FakeSlack
 from relay.sandbox.slack.workspace import Message
 from tests.world import ADA, APPROVALS, OPS, World, button, everything
 
+DM = f"D{ADA}"
+
 
 def replies(world: World) -> list[Message]:
     """Return what stands in the thread under the first message of #ops."""
@@ -95,6 +97,32 @@ async def test_the_status_names_the_tool_that_runs(here: World) -> None:
     await here.slack.wait_for(lambda slack: "is running `Ba'sh`…" in slack.statuses.values())
     go_on.set()
     await here.thread_says("done")
+
+
+async def test_a_direct_message_shows_the_status_and_is_answered_beside_it(here: World) -> None:
+    go_on = asyncio.Event()
+    here.environment.script = lambda turn: [Wait(go_on), Say("between us")]
+    await here.slack.say(ADA, DM, "work")
+    await here.slack.wait_for(lambda slack: slack.statuses)
+    [asked] = here.slack.channels[DM].messages
+    assert here.slack.statuses == {(DM, asked.ts): "is thinking…"}
+    go_on.set()
+    reply = await here.thread_says("between us", DM)
+    await here.slack.wait_for(lambda slack: not slack.statuses)
+    assert reply.thread_ts is None
+    assert calls(here, "chat.startStream") == []
+
+
+async def test_a_direct_message_without_a_status_is_told_beside_it_that_the_agent_works(here: World) -> None:
+    here.slack.fail("assistant.threads.setStatus", "missing_scope", times=100)
+    go_on = asyncio.Event()
+    here.environment.script = lambda turn: [Wait(go_on), Say("between us")]
+    await here.slack.say(ADA, DM, "work")
+    said = await here.thread_says("Working…", DM)
+    assert said.thread_ts is None
+    go_on.set()
+    await here.thread_says("between us", DM)
+    await here.slack.wait_for(lambda slack: said not in slack.channels[DM].messages)
 
 
 async def test_where_slack_has_no_status_a_message_with_a_stop_button_says_so_and_goes(here: World) -> None:

@@ -61,7 +61,7 @@ async def test_a_signature_of_another_body_is_answered_401(here: World) -> None:
     assert rows(here, "messages") == 0
 
 
-@pytest.mark.parametrize("seconds", [-301, -86_400, 301])
+@pytest.mark.parametrize("seconds", [-301, -86_400, 360])
 async def test_a_timestamp_more_than_five_minutes_away_is_answered_401(here: World, seconds: int) -> None:
     body = as_form(here.slack.slash_payload(ADA, OPS, "from another time"))
     ack = await post_raw(here, body, timestamp=int(time.time()) + seconds)

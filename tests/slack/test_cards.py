@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from relay.domain.approvals import Approval, Decision, State
 from relay.sandbox.slack import problems
 from relay.sandbox.slack.limits import characters
-from relay.slack import cards
+from relay.slack import cards, modals, posts
+from relay.slack.blocks import Post
 from relay.slack.mrkdwn import visible
 from tests.slack.asked import APPROVED, DENIED, NOON, approval, calling, message
 from tests.witnesses import slack as witness
@@ -56,7 +57,7 @@ def actions(asked: Approval) -> list[str]:
     return [one["action_id"] for block in blocks if block["type"] == "actions" for one in block["elements"]]
 
 
-def assert_slack_takes(post: cards.Post) -> None:
+def assert_slack_takes(post: Post) -> None:
     assert problems("message", post.blocks) == []
     assert witness.problems(post.blocks) == []
     assert characters(post.blocks) < LONGEST
@@ -97,22 +98,22 @@ def test_every_argument_is_named_on_the_card(tool_input: dict[str, Any]) -> None
 
 @given(tool_input=INPUTS, diffs=st.lists(VALUES, max_size=3))
 def test_the_details_of_any_input_keep_every_limit(tool_input: dict[str, Any], diffs: list[Any]) -> None:
-    view = cards.details(calling(tool_input, diffs=tuple(diffs)))
+    view = modals.details(calling(tool_input, diffs=tuple(diffs)))
     assert problems("modal", view) == []
     assert witness.view_problems(view) == []
 
 
 @given(text=TEXTS, status=st.sampled_from(["queued", "away", "retrying", "delivered", "failed"]))
 def test_the_messages_of_a_thread_keep_every_limit(text: str, status: str) -> None:
-    assert_slack_takes(cards.root(message(text=text)))
-    assert_slack_takes(cards.status(message(status, note=text)))
+    assert_slack_takes(posts.root(message(text=text)))
+    assert_slack_takes(posts.status(message(status, note=text)))
 
 
 @given(text=TEXTS.filter(lambda text: bool(text.strip())))
 def test_a_reply_of_any_words_keeps_every_limit(text: str) -> None:
-    part = text[: cards.REPLY_LIMIT]
-    assert_slack_takes(cards.reply(part))
-    assert len(cards.literal(part)) <= 40_000
+    part = text[: posts.REPLY_LIMIT]
+    assert_slack_takes(posts.reply(part))
+    assert len(posts.literal(part)) <= 40_000
 
 
 @given(text=TEXTS)
@@ -123,11 +124,18 @@ def test_nothing_unseen_is_left_in_what_is_visible(text: str) -> None:
     assert visible(shown) == shown
 
 
-def test_a_pending_card_has_its_three_buttons() -> None:
-    assert actions(approval()) == ["approve", "deny", "details"]
+def test_a_pending_card_has_a_button_for_every_answer() -> None:
+    assert actions(approval()) == ["approve", "deny", "deny_reason", "edit", "details", "more"]
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in (State.PENDING, State.FAILED)])
+def test_an_expired_card_can_be_asked_again_and_nothing_else() -> None:
+    assert actions(approval(State.EXPIRED)) == ["ask_again"]
+
+
+BUTTONLESS = [state for state in State if state not in (State.PENDING, State.FAILED, State.EXPIRED)]
+
+
+@pytest.mark.parametrize("state", BUTTONLESS)
 def test_no_other_card_has_a_button(state: State) -> None:
     assert actions(approval(state, APPROVED)) == []
 
@@ -148,6 +156,7 @@ SAYS = [
     (State.SUPERSEDED, APPROVED, ["Approved by <@U0GRACE>", "asked anew, on another card"]),
     (State.DECIDED_ELSEWHERE, None, ["Somebody answered outside Slack."]),
     (State.DECIDED_ELSEWHERE, DENIED, ["Denied by <@U0GRACE>", "answered first", "*not delivered*"]),
+    (State.EXPIRED, None, ["expired, nobody answered", "Nothing was sent: the agent still waits"]),
     (State.UNCONFIRMED, APPROVED, ["Approved by <@U0GRACE>", "not confirmed", "nothing shows that"]),
 ]
 
@@ -217,5 +226,5 @@ def test_too_many_arguments_are_counted() -> None:
 
 def test_details_of_many_arguments_still_hold_them_all() -> None:
     given_input = {f"name_{n}": f"value_{n}" for n in range(1_000)}
-    shown = "".join(words(cards.details(calling(given_input))["blocks"]))
+    shown = "".join(words(modals.details(calling(given_input))["blocks"]))
     assert [name for name in given_input if name not in shown] == []

@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from relay.domain.presence import Glimpse
 from relay.domain.runtime import Runtime
 from relay.sandbox.slack import FakeSlack
-from relay.slack import cards
+from relay.slack import posts
 from relay.slack.budget import Budget, Closed
 from relay.slack.live import Live
 from relay.slack.live_calls import LiveCalls
@@ -145,9 +145,9 @@ def test_a_channel_that_refused_is_asked_again_after_a_while() -> None:
 
 @pytest.mark.parametrize("text", ["Look: <!channel> and <@U0MEMBER> <!subteam^S1> a < b", "\n\n <#C0OPS> x "])
 def test_words_so_far_are_always_how_the_whole_reply_begins(text: str) -> None:
-    whole = cards.reply(text.strip("\n")).blocks[0]["text"]
+    whole = posts.reply(text.strip("\n")).blocks[0]["text"]
     for length in range(len(text) + 1):
-        begun = cards.so_far(text[:length])
+        begun = posts.so_far(text[:length])
         assert whole.startswith(begun)
         assert "<!channel" not in begun
-    assert len(cards.so_far("&" * 20_000)) <= cards.REPLY_LIMIT
+    assert len(posts.so_far("&" * 20_000)) <= posts.REPLY_LIMIT

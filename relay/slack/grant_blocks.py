@@ -1,0 +1,61 @@
+"""A grant in words: on the cards it has to do with, and in lists."""
+
+from collections.abc import Iterator
+
+from relay.domain.approvals import Approval
+from relay.domain.canonical import canonical_json
+from relay.domain.grants import LIKE, Grant, grant_of
+from relay.domain.secrets import mask
+from relay.slack.blocks import Block, actions, button, confirm, context
+from relay.slack.mrkdwn import code, day_and_time
+
+_ID_LIMIT = 60
+_GLOB_LIMIT = 120
+_GLOBS = 3
+
+
+def on_card(approval: Approval, grant: Grant) -> Iterator[Block]:
+    """Yield what a card says of the grant that decided its request, or was given with it."""
+    by_it = approval.decision is not None and grant_of(approval.decision.rule) == grant.id
+    who = f"<@{grant.granted_by}>"
+    said = f"Allowed by {who}'s grant" if by_it else f"{who} allowed it for a while, in this conversation,"
+    yield context(f":key: {said} {terms(grant)}.")
+    if revocable(grant):
+        yield actions(revoke(grant))
+
+
+def terms(grant: Grant) -> str:
+    """Return for which input a grant is, until when, and how often it was used."""
+    if grant.revoked_at is not None:
+        ended = f"revoked by <@{grant.revoked_by}> at {day_and_time(grant.revoked_at)}"
+    else:
+        ended = f"until {day_and_time(grant.expires_at)}"
+    return f"{_inputs(grant)} {ended}, {grant.uses} of {grant.most_uses} uses"
+
+
+def revocable(grant: Grant) -> bool:
+    """Return whether there was something left to revoke, when it was read."""
+    return grant.revoked_at is None and grant.uses < grant.most_uses
+
+
+def revoke(grant: Grant) -> Block:
+    """Return the button that revokes a grant."""
+    once_more = confirm(
+        "Revoke this grant?",
+        "People are asked again from now on. What it allowed so far stays allowed.",
+        "Revoke",
+        "Keep it",
+    )
+    return button(
+        "Revoke", "revoke", canonical_json({"subject_id": grant.id}), style="danger", confirm=once_more
+    )
+
+
+def _inputs(grant: Grant) -> str:
+    likes = {key: str(one[LIKE]) for key, one in grant.patterns.items() if LIKE in one}
+    if not likes:
+        return "for exactly this input"
+    masked: dict[str, str] = mask(likes).value
+    told = [f"{code(key, _ID_LIMIT)} like {code(glob, _GLOB_LIMIT)}" for key, glob in masked.items()]
+    more = [f"{len(told) - _GLOBS} more"] if len(told) > _GLOBS else []
+    return f"for {', '.join(told[:_GLOBS] + more)}"

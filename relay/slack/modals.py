@@ -1,0 +1,67 @@
+"""What is shown in a modal: everything a tool is called with, as far as one can hold it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from relay.domain.approvals import Approval
+from relay.slack import arguments, diffs
+from relay.slack.blocks import Block, Blocks, context, line, plain_text, preformatted, rich
+from relay.slack.mrkdwn import escaped, visible
+
+_PIECE = 2_900
+_MOST_BLOCKS = 98  # of a modal's 100, with the first and the last line
+_LIMIT = 200_000
+_NAME_LIMIT = 100
+
+
+def details(approval: Approval) -> Block:
+    """Return a modal with the whole input and what it would change, no secret in it."""
+    of = arguments.shown(approval)
+    parts = list(_parts(of))
+    boxes = [box for heading, text in parts for box in _boxes(heading, text)]
+    if len(boxes) > _MOST_BLOCKS:  # many arguments: one after the other, with no box of its own for each
+        boxes = [box for heading, text in _close(of) for box in _boxes(heading, text)]
+    length = sum(len(text) for _, text in parts)
+    masked = f" · :lock: {of.found} masked" if of.found else ""
+    blocks: Blocks = [
+        context(f"*{escaped(visible(approval.asked.tool_name), 200)}* · {length:,} characters{masked}")
+    ]
+    room = _LIMIT // _PIECE
+    blocks += boxes[:room] or [context("without arguments")]
+    if len(boxes) > room:
+        blocks.append(context("The rest does not fit into Slack."))
+    return {
+        "type": "modal",
+        "title": plain_text("What is asked"),
+        "close": plain_text("Close"),
+        "blocks": blocks,
+    }
+
+
+def _parts(of: arguments.Shown) -> Iterator[tuple[Block, str]]:
+    yield from _of_input(of.input, " is now" if of.was is not None else "")
+    yield from _of_input(of.was or {}, " was")
+    for change in of.changes:
+        yield diffs.heading(change), visible(change.text)
+
+
+def _of_input(tool_input: Mapping[str, Any], after: str) -> Iterator[tuple[Block, str]]:
+    for name, value in tool_input.items():
+        yield line(arguments.named(name, _NAME_LIMIT), after), visible(arguments.written(value))
+
+
+def _close(of: arguments.Shown) -> Iterator[tuple[Block, str]]:
+    close = json.dumps(of.input, ensure_ascii=False)
+    yield line("all arguments", " are now" if of.was is not None else ""), visible(close)
+    if of.was is not None:
+        yield line("all arguments", " were"), visible(json.dumps(of.was, ensure_ascii=False))
+    if of.changes:
+        told = (f"{one.name}  {one.counts}\n{one.text}" for one in of.changes)
+        yield line("changes to files"), visible("\n".join(told))
+
+
+def _boxes(heading: Block, text: str) -> Iterator[Block]:
+    for start in range(0, max(len(text), 1), _PIECE):
+        above = [] if start else [heading]
+        yield rich(*above, preformatted(text[start : start + _PIECE]))

@@ -1,0 +1,83 @@
+"""Who acts, asked of Slack and remembered for a minute."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.domain.people import Membership, Person, Standing
+from relay.sandbox.slack import FakeSlack
+from relay.slack.people import People
+
+ADA, GUEST, GONE, STRANGER, RELAY = "U0REQUESTER", "U0GUEST", "U0GONE", "U0STRANGER", "U0RELAY"
+
+
+@dataclass
+class Desk:
+    """People that ask a stand-in Slack, and a clock that the test turns."""
+
+    slack: FakeSlack
+    people: People
+    seconds: float = 1_000.0
+
+    def asked(self) -> int:
+        return sum(call.method == "users.info" for call in self.slack.calls)
+
+    async def standing(self, user: str, team: str = "T0HOME") -> Standing:
+        return (await self.people.person(user, team)).standing
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    async with FakeSlack() as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+        made = Desk(slack, People(client, "T0HOME", lambda: made.seconds))
+        yield made
+
+
+async def test_each_kind_of_person_is_known(desk: Desk) -> None:
+    found = [await desk.standing(user, "") for user in (ADA, GUEST, GONE, STRANGER, RELAY, "U0NOBODY")]
+    assert found == [
+        Standing.MEMBER,
+        Standing.GUEST,
+        Standing.DEACTIVATED,
+        Standing.FOREIGN,
+        Standing.BOT,
+        Standing.UNKNOWN,
+    ]
+
+
+async def test_many_at_once_ask_once(desk: Desk) -> None:
+    await asyncio.gather(*(desk.standing(ADA) for _ in range(20)))
+    assert desk.asked() == 1
+
+
+async def test_who_is_deactivated_is_known_within_a_minute(desk: Desk) -> None:
+    assert await desk.standing(ADA) is Standing.MEMBER
+    desk.slack.people[ADA].deleted = True
+    desk.seconds += 60.0
+    assert await desk.standing(ADA) is Standing.DEACTIVATED
+
+
+async def test_a_failure_is_not_remembered(desk: Desk) -> None:
+    desk.slack.fail("users.info", "internal_error")
+    assert await desk.standing(ADA) is Standing.UNKNOWN
+    assert await desk.standing(ADA) is Standing.MEMBER
+
+
+async def test_the_stricter_of_two_teams_holds(desk: Desk) -> None:
+    assert await desk.standing(ADA, "T0OTHER") is Standing.FOREIGN
+    assert await desk.standing(ADA) is Standing.MEMBER
+
+
+@pytest.mark.parametrize("member", [True, False, None])
+def test_a_membership_that_was_looked_up_is_told(member: bool | None) -> None:
+    person = Person(ADA, "T0HOME", "ada", Standing.MEMBER, (Membership("S0LEADS", member, 5),))
+    assert person.in_("S0LEADS") is member
+
+
+def test_a_membership_that_was_not_looked_up_is_unknown() -> None:
+    person = Person(ADA, "T0HOME", "ada", Standing.MEMBER, (Membership("S0LEADS", True, 5),))
+    assert person.in_("S0ONCALL") is None

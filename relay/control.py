@@ -3,8 +3,9 @@
 With the relay stopped the same questions are put to the store directly, by the same functions.
 """
 
+import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,21 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from relay.domain.audit import derived_key
 from relay.domain.deliveries import Delivery
 from relay.store import Store, StoreError, Transaction
 from relay.store.engine import store_path
+from relay.use_cases.keep_audit import Wanted, audit_page, end_chain
+from relay.use_cases.past_approvals import past_approvals
 from relay.use_cases.retry_delivery import retry_delivery
 
 _PAGE = 200
 _LIMIT = 50
+_BEFORE_ALL = -(2**63)  # what is added to the record by hand may stand below zero
 _COUNTED = 1_000  # what is not listed is counted no further: it is read for that alone
 ENVIRONMENTS = "environments.list"
+PAST = "approvals.past"
+AUDIT_PAGE, AUDIT_KEY = "audit.page", "audit.key"
 Answer = dict[str, Any]
 Ask = Callable[[str, dict[str, str]], Awaitable[Answer]]
 
@@ -42,6 +49,11 @@ async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
     works: dict[str, Callable[[], Awaitable[Answer]]] = {
         "deliveries.list": lambda: _list(store, facts),
         "deliveries.show": lambda: store.transact(lambda tx: _described(_found(tx, facts), whole=True)),
+        PAST: lambda: store.transact(
+            partial(past_approvals, since=_moment(facts), after_id=facts.get("after", ""))
+        ),
+        AUDIT_PAGE: lambda: _audit_page(store, facts),
+        AUDIT_KEY: lambda: _audit_key(store),
         "deliveries.retry": lambda: store.transact(lambda tx: _retry(tx, facts, now)),
     }
     if question not in works:
@@ -49,6 +61,31 @@ async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
             f"unknown question {question!r}: the command line is of another version than the relay"
         )
     return await works[question]()
+
+
+def _moment(facts: dict[str, str], name: str = "since") -> datetime:
+    try:
+        return datetime.fromisoformat(facts.get(name, "")).astimezone(UTC)
+    except ValueError:
+        raise ControlError(f"`{name}` must be a moment, as in 2026-11-21T12:00:00+00:00") from None
+
+
+async def _audit_page(store: Store, facts: dict[str, str]) -> Answer:
+    """Return a page of the record, and where its chains are behind it."""
+    since, until = (_moment(facts, name) if facts.get(name) else None for name in ("since", "until"))
+    wanted = Wanted(facts.get("subject", ""), facts.get("action", ""), since, until)
+    after = int(facts["after"]) if facts.get("after", "").removeprefix("-").isdecimal() else _BEFORE_ALL
+    page = await store.transact(lambda tx: audit_page(tx, after, wanted))
+    return {
+        "entries": [entry.written() for entry in page.entries],
+        "anchors": [anchor.written() for anchor in page.anchors],
+        "after": "" if page.after is None else str(page.after),
+    }
+
+
+async def _audit_key(store: Store) -> Answer:
+    """Return the store's own key of the record: whoever may ask may read it in the file."""
+    return {"key": derived_key(store.key).hex()}
 
 
 async def _list(store: Store, facts: dict[str, str]) -> Answer:
@@ -192,20 +229,42 @@ async def ask_running(store_url: str, question: str, facts: dict[str, str]) -> A
     return None
 
 
-async def ask(store_url: str, question: str, facts: dict[str, str]) -> Answer:
+async def ask(
+    store_url: str, question: str, facts: dict[str, str], audit_keys: Sequence[bytes] = ()
+) -> Answer:
     """Ask the running relay, or the store itself when none runs. Raises ControlError, StoreError."""
-    found = await ask_running(store_url, question, facts)
-    if found is not None:
-        return found
+    async with asking(store_url, audit_keys) as put:
+        return await put(question, facts)
+
+
+@contextlib.asynccontextmanager
+async def asking(store_url: str, audit_keys: Sequence[bytes] = ()) -> AsyncIterator[Ask]:
+    """Give what puts question after question: to the running relay, or to the store once none runs."""
+    opened: list[Store] = []
+
+    async def put(question: str, facts: dict[str, str]) -> Answer:
+        found = None if opened else await ask_running(store_url, question, facts)
+        if found is not None:
+            return found
+        if not opened:
+            opened.append(_opened(store_url, audit_keys))
+        return await answer(opened[0], question, facts)
+
+    try:
+        yield put
+    finally:
+        for store in opened:
+            if store.anchor is not None:
+                await store.transact(partial(end_chain, now=datetime.now(UTC)))
+            await store.close()
+
+
+def _opened(store_url: str, audit_keys: Sequence[bytes]) -> Store:
     if not store_path(store_url).exists():
         raise ControlError(
             f"there is no store at {store_path(store_url)}: set RELAY_STORE_URL to the relay's"
         )
-    store = Store.open(store_url)
-    try:
-        return await answer(store, question, facts)
-    finally:
-        await store.close()
+    return Store.open(store_url, audit_keys=audit_keys)
 
 
 async def _ask_running(path: Path, question: str, facts: dict[str, str]) -> Answer:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.world import World, world
 
@@ -18,6 +18,10 @@ settings.register_profile(
     stateful_step_count=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
+)
+# `make mutants` asks only whether a test fails, a thousand times over: few examples, and none made smaller.
+settings.register_profile(
+    "mutants", max_examples=20, phases=[Phase.explicit, Phase.generate], deadline=None, derandomize=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

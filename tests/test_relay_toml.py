@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.config import Config, Route, load
+from relay.config import Config, Listening, Route, load
 from relay.domain.runtime import Runtime
 from tests.settings import HTTP, ROUTE, SLACK, WORKSHOP, config_of, problems_of
 
@@ -44,8 +44,18 @@ def test_a_file_that_relay_config_names_must_be_there(tmp_path: Path) -> None:
             "[slack]\nallowed_workspaces = [1, 2]",
             'slack.allowed_workspaces: say a list of team ids, as in ["T0123ABCD"]',
         ),
+        ("listening = 7", "listening: write [listening] above its settings"),
+        ("[listening]\nmost = 0", "listening.most: say a whole number from 1 to 10000"),
+        ("[listening]\nmost = 10001", "listening.most: say a whole number from 1 to 10000"),
+        ('[listening]\nmost = "5"', "listening.most: say a whole number from 1 to 10000"),
+        ("[listening]\nrest_after = 0", "listening.rest_after: say a whole number of minutes"),
+        ("[listening]\nrest_afer = 5", "listening.rest_afer is no setting; did you mean rest_after?"),
+        (
+            '[listening]\nmost = 1\n[[routes]]\nconversation = "a"\nchannel = "C1ABCDEFG"\n[[routes]]',
+            "listening.most is 1, and the routes name 2 conversations, which are always listened to: say 2",
+        ),
         ("[slak]", "slak is no setting; did you mean slack?"),
-        ("[[policies]]", "policies is no setting; there are slack, environments, routes"),
+        ("[odd]", "odd is no setting; there are slack, listening, audit, environments, routes, policies"),
         ("[slack]\ncomand = 1", "slack.comand is no setting; did you mean command?"),
         (
             "[slack]\nicon = 1",
@@ -118,6 +128,15 @@ def test_a_file_that_is_named_is_called_by_its_name(tmp_path: Path) -> None:
     path.write_text("[slak]", encoding="utf-8")
     [problem] = problems_of(tmp_path, RELAY_CONFIG=str(path))
     assert problem.startswith(f"{path}: slak is no setting")
+
+
+def test_how_much_is_listened_to_is_500_conversations_for_half_an_hour_of_rest(tmp_path: Path) -> None:
+    assert config_of(tmp_path).listening == Listening(most=500, rest_after=30)
+
+
+def test_the_file_says_how_much_is_listened_to(tmp_path: Path) -> None:
+    toml = '[listening]\nmost = 1\nrest_after = 5\n[[routes]]\nconversation = "thread"\n[[routes]]'
+    assert config_of(tmp_path, toml=toml).listening == Listening(most=1, rest_after=5)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Whom to ask in which conversation: its route says, or that of the channel it was made for."""
 
+from functools import partial
+
 from relay.config import Config
+from relay.domain.matching import evaluate
 from relay.domain.runtime import Runtime
 from relay.store import Transaction
 from relay.use_cases.open_approval import Audience
@@ -24,7 +27,8 @@ class Audiences:
     def of(self, tx: Transaction, runtime: Runtime) -> Audience:
         """Return whom to ask about what a conversation wants."""
         places = self._fixed.get(runtime)
-        return Audience(self._team_id, self._found(tx, runtime) if places is None else places, self._key)
+        found = self._found(tx, runtime) if places is None else places
+        return Audience(self._team_id, found, self._key, partial(evaluate, self._config.policy))
 
     def _found(self, tx: Transaction, runtime: Runtime) -> tuple[str, ...]:
         binding = tx.conversations.of_conversation(

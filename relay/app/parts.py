@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.app.audiences import Audiences
+from relay.app.beginning import rule_anew
 from relay.app.clock import utc_now
 from relay.app.errors import PartEndedError, StartError
 from relay.app.http_clients import HttpClients
@@ -19,6 +20,7 @@ from relay.app.log import silent_logger
 from relay.app.preparing import Preparing
 from relay.app.readiness import Readiness
 from relay.app.stopping import Stopping, cancel, within
+from relay.app.ticking import Ticking
 from relay.config import Config
 from relay.control import ControlSocket, socket_path
 from relay.dispatcher import Dispatcher, Doors
@@ -31,29 +33,31 @@ from relay.environment.arrivals import Desk
 from relay.environment.decisions import Decisions
 from relay.environment.directory import Directory
 from relay.environment.listener import Listener
-from relay.environment.listeners import Listeners, NoRoomError
+from relay.environment.listeners import Listeners
 from relay.environment.live import Views
 from relay.environment.overview import Overview, written
 from relay.environment.sender import EnvironmentSender
 from relay.slack.bolt import bolt_app
-from relay.slack.cards import REPLY_LIMIT
+from relay.slack.circles import Circles
+from relay.slack.deciding import Deciding
 from relay.slack.door import SlackDoor, Workspace
+from relay.slack.home import Home
+from relay.slack.inbox import Inbox
 from relay.slack.live import Live
 from relay.slack.live_calls import LiveCalls
 from relay.slack.people import People
 from relay.slack.places import Places
+from relay.slack.posts import REPLY_LIMIT
+from relay.slack.reach import Reach
 from relay.slack.sender import SlackSender
 from relay.slack.sentences import Away
 from relay.slack.socket_mode import SocketMode
 from relay.slack.stops import Stops
 from relay.slack.tell import Tell
-from relay.store import Store, StoreError
-from relay.use_cases.follow_environment import pass_time, still_to_send
-from relay.use_cases.open_approval import IN_THREAD
+from relay.store import Store
+from relay.use_cases.follow_environment import still_to_send
 from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.web import SlackRoute, web_app
-
-_TICK = 1.0
 
 
 class Parts:
@@ -90,25 +94,30 @@ class Parts:
             self._listeners.submit,
             Preparing(config, store, http).prepared,
         )
-        routed = (place for route in config.routes for place in route.places if place != IN_THREAD)
-        self.places = Places(client, routed, tell.soon, log)
-        slack_sender = SlackSender(client, store, tell, self.places, self._live)
-        ways = {name: one.approvals_via for name, one in config.environments.items()}
-        self._decisions = Decisions(environment_sender.send, self._listeners.answer, ways, self._remember)
-        doors = Doors(
-            environment_sender.send, self._decisions.send, self._decisions.answer, slack_sender.send
-        )
-        self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
+        self.places = Places(client, config.card_places, tell.soon, log)
         door = self._make_door(client, workspace)
+        self._circles = Circles(client, log)
+        reach = Reach(door.people, self._circles, door.rights)
+        slack_sender = SlackSender(client, store, tell, self.places, self._live, reach, config.slack.command)
+        ways = {name: one.approvals_via for name, one in config.environments.items()}
+        answer = partial(self._listeners.answer, still=self._still_waiting)
+        self._decisions = Decisions(environment_sender.send, answer, ways, self._remember)
+        self._home = Home(door, Inbox(door, self._circles), tell)
+        to_slack = self._home.watching(slack_sender.send)
+        doors = Doors(environment_sender.send, self._decisions.send, self._decisions.answer, to_slack)
+        self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
         stops = Stops(door, tell, self._listeners.stop_turn, self._live.message_ids)
-        self._bolt = bolt_app(door, tell, stops)
-        token = config.slack.app_token
-        self.socket_mode = (
-            SocketMode(self._bolt, token.get_secret_value(), client, silent_logger(), log) if token else None
-        )
+        self._bolt = bolt_app(door, tell, stops, Deciding(door, self._circles), self._home)
+        self.socket_mode = self._make_socket_mode(client)
         self._running: list[asyncio.Task[None]] = []
         self._stopping = Stopping()
         self._control = ControlSocket(store, self._reports, socket_path(config.store_url), log)
+
+    def _make_socket_mode(self, client: AsyncWebClient) -> SocketMode | None:
+        token = self._config.slack.app_token
+        if token is None:
+            return None
+        return SocketMode(self._bolt, token.get_secret_value(), client, silent_logger(), self._log)
 
     def _make_door(self, client: AsyncWebClient, workspace: Workspace) -> SlackDoor:
         return SlackDoor(
@@ -125,7 +134,7 @@ class Parts:
         )
 
     def _make_listeners(self, directory: Directory, http: HttpClients, workspace: Workspace) -> Listeners:
-        audiences = Audiences(self._config, workspace.team_id, self._store.key)
+        audiences = self._audiences = Audiences(self._config, workspace.team_id, self._store.key)
         views = Views(self._live.show)
         desk = Desk(self._store, audiences.of, REPLY_LIMIT, utc_now, self._rest_only)
 
@@ -147,25 +156,33 @@ class Parts:
                 log=self._log,
             )
 
-        return Listeners(audiences.fixed, made, self._log)
+        most, rest_after = self._config.listening.most, self._config.listening.rest_after * 60.0
+        return Listeners(
+            audiences.fixed, made, self._log, alive=self._alive, most=most, rest_after=rest_after
+        )
 
     async def _remember(self, environment: str) -> None:
         self._log.info("approvals.via_socket", environment=environment)
         await self._store.transact(lambda tx: tx.remember_socket_way(environment))
 
     async def _take_up(self) -> None:
-        """Go on where the last run ended: what was learned, and where something went on."""
+        """Go on with what the last run learned."""
         self._decisions.learn(await self._store.transact(lambda tx: tx.socket_ways()))
+
+    async def _alive(self) -> list[Runtime]:
+        """Return the conversations in which something goes on."""
+        await rule_anew(self._store, self._audiences.of, utc_now())
         since = utc_now() - ANSWERED_WITHIN
-        for runtime in await self._store.transact(lambda tx: tx.runtimes_alive(since)):
-            if runtime.environment in self._config.environments:
-                with contextlib.suppress(NoRoomError):  # the log says so; what is said there is read later
-                    self._listeners.open(runtime)
+        alive = await self._store.transact(lambda tx: tx.runtimes_alive(since))
+        return [runtime for runtime in alive if runtime.environment in self._config.environments]
 
     async def _still_to_send(self, delivery: Delivery, connection_id: str) -> bool:
         """Wait until answers can be heard; return whether the delivery is still to be sent then."""
         if not await self._listeners.ready(delivery, connection_id):
             return True
+        return await self._still_waiting(delivery)
+
+    async def _still_waiting(self, delivery: Delivery) -> bool:
         return await self._store.transact(lambda tx: still_to_send(tx, delivery, utc_now()))
 
     async def _reports(self) -> dict[str, Any]:
@@ -181,8 +198,13 @@ class Parts:
             return None
         return Away(presence.since, presence.reason, presence.refused)
 
-    async def start(self, stack: contextlib.AsyncExitStack) -> None:
-        """Start what takes out before what takes in; the stack stops them the other way round."""
+    async def start(
+        self, stack: contextlib.AsyncExitStack, *besides: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Start what takes out before what takes in; the stack stops them the other way round.
+
+        `besides` is what runs all the while, as the parts do.
+        """
         self._store.on_due = self._dispatcher.wake
         warn_of(self._config.environments.values(), self._log)
         stack.push_async_callback(lambda: self._tell.finish(self._stopping.left(1.0)))
@@ -190,7 +212,9 @@ class Parts:
         stack.push_async_callback(lambda: self._dispatcher.finish(self._stopping.left(5.0)))
         stack.push_async_callback(lambda: cancel(self._running, self._stopping.left(2.0)))
         await self._take_up()
-        for run in (self._dispatcher.run, self._tick, self._listeners.run, self._live.run):
+        ticking = Ticking(self._store, self._rest_only, utc_now)
+        own = (self._dispatcher.run, ticking.run, self._listeners.run, self._live.run, self._home.run)
+        for run in (*own, *besides):
             self._running.append(asyncio.create_task(run()))
         await self._control.open()
         stack.push_async_callback(self._control.close)
@@ -234,10 +258,3 @@ class Parts:
             ) from problem
         port: int = runner.addresses[0][1]
         return port
-
-    async def _tick(self) -> None:
-        """Time is an arrival too."""
-        while True:
-            await asyncio.sleep(_TICK)
-            with contextlib.suppress(StoreError):
-                await self._store.transact(partial(pass_time, now=utc_now(), rest_only=self._rest_only))

@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay import __version__
+from relay.app.auditing import Auditing
 from relay.app.errors import StartError
 from relay.app.http_clients import http_clients
 from relay.app.log import silent_logger
@@ -58,8 +59,11 @@ class App:
         self.log.info("relay.stopped")
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> "Parts":
-        store = Store.open(self.config.store_url, at=self.at)
+        keys = [key.get_secret_value().encode() for key in self.config.audit.keys]
+        store = Store.open(self.config.store_url, audit_keys=keys, at=self.at)
         stack.push_async_callback(store.close)
+        auditing = Auditing(store, self.config.audit.retention, self.log)
+        stack.push_async_callback(auditing.finish)
         http = await stack.enter_async_context(http_clients(_SLACK_TIMEOUT))
         client = AsyncWebClient(
             token=self.config.slack.bot_token.get_secret_value(),
@@ -72,7 +76,7 @@ class App:
         workspace = await _workspace(client)
         parts = Parts(self.config, store, http, client, workspace, self.log, self.at)
         await self._check_places(parts.places)
-        await parts.start(stack)
+        await parts.start(stack, auditing.run)
         return parts
 
     async def _check_places(self, places: Places) -> None:

@@ -51,6 +51,14 @@ def _command(name: str) -> Callable[[Namespace], int]:
         from relay.demo import demo
 
         return lambda _: demo()
+    if name in ("explain", "replay"):
+        from relay.cli import policy
+
+        return {"explain": policy.explain, "replay": policy.replay}[name]
+    if name in ("export", "verify"):
+        from relay.cli import audit
+
+        return {"export": audit.export, "verify": audit.verify}[name]
     from relay.cli import deliveries
 
     return {"list": deliveries.list_page, "show": deliveries.show, "retry": deliveries.retry}[name]

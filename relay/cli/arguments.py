@@ -20,6 +20,7 @@ KINDS = {
     "reply": "the agent's words, in the thread",
     "card": "one copy of an approval's card",
     "whisper": "a sentence for one person alone",
+    "reminder": "a call to those who may decide what still waits",
 }
 _DEFAULT_LIMIT = 50
 
@@ -34,6 +35,12 @@ def parser() -> ArgumentParser:
     _add(commands, "check", "check the configuration and say what it comes to")
     listing = _add(commands, "environments", "list the environments and how each is")
     listing.add_argument("--json", action="store_true", help="print JSON")
+    policy = commands.add_parser("policy", help="try the rules", description="Try the rules of relay.toml.")
+    _add_policy_verbs(policy.add_subparsers(required=True, metavar="VERB"))
+    audit = commands.add_parser(
+        "audit", help="keep and check the record", description="Keep and check the record."
+    )
+    _add_audit_verbs(audit.add_subparsers(required=True, metavar="VERB"))
     deliveries = commands.add_parser(
         "deliveries",
         help="see and mend what has to leave",
@@ -64,6 +71,51 @@ def _add_verbs(verbs: Any) -> None:
         verb.add_argument("id", metavar="ID", help="as `relay deliveries list` names it")
     for verb in (listing, showing, retrying):
         verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_policy_verbs(verbs: Any) -> None:
+    explaining = _add(verbs, "explain", "say which rule takes a tool call, what happens, and who may decide")
+    explaining.add_argument("--tool", required=True, metavar="NAME", help="the tool the agent wants to run")
+    explaining.add_argument(
+        "--input", default="{}", metavar="JSON", help="what it is called with; @FILE reads it from a file"
+    )
+    explaining.add_argument("--user", default="", metavar="ID", help="say also what this person may do")
+    explaining.add_argument("--channel", default="", metavar="ID", help="where it is asked for")
+    explaining.add_argument("--environment", default="", metavar="NAME", help="as relay.toml names it")
+    explaining.add_argument(
+        "--requester", action="append", metavar="ID", help="who asked for it; may be given several times"
+    )
+    replaying = _add(verbs, "replay", "say of past requests what the rules would have changed")
+    replaying.add_argument(
+        "--since", default="30d", metavar="TIME", help="how far back, as in 12h or 30d (%(default)s)"
+    )
+    replaying.add_argument(
+        "--policy", default="", metavar="FILE", help="a relay.toml in place of the present"
+    )
+    for verb in (explaining, replaying):
+        verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_audit_verbs(verbs: Any) -> None:
+    exporting = _add(verbs, "export", "write the entries, oldest first, and the anchors of every chain")
+    exporting.add_argument("--format", choices=["jsonl", "csv"], default="jsonl", help="(%(default)s)")
+    exporting.add_argument(
+        "--since", default="", metavar="TIME", help="a day, a moment, or how long ago: 30d"
+    )
+    exporting.add_argument("--until", default="", metavar="TIME", help="the same")
+    exporting.add_argument("--subject", default="", metavar="ID", help="only what befell this: apr_…, msg_…")
+    exporting.add_argument("--action", default="", metavar="NAME", help="only these: decision.recorded")
+    verifying = _add(verbs, "verify", "say whether the record is as it was written")
+    verifying.add_argument(
+        "--anchors",
+        default="",
+        metavar="FILE",
+        help="an export or a log: where its chains were, they must be",
+    )
+    verifying.add_argument(
+        "--never-pruned", action="store_true", help="nothing may have been removed for its age either"
+    )
+    verifying.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add(commands: Any, name: str, text: str, **more: Any) -> ArgumentParser:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from relay.cli.ending import misused
 from relay.config import Config, ConfigError, load
+from relay.config.policies import place, policy_warnings
 
 
 def check(_: Namespace) -> int:
@@ -28,7 +29,13 @@ def _say(config: Config) -> None:
     for environment in config.environments.values():
         if environment.is_app_server:
             print(f"  environment {environment.name}: an App Server; it cancels turns when relay disconnects")
+    most, minutes = config.listening.most, config.listening.rest_after
+    print(f"  listening: {most} conversations at most, each until {minutes} minutes after it came to rest")
     approvers = ", ".join(sorted(config.approvers)) or "any full member"
     print(f"  approvers: {approvers}\n  store: {config.store_url}")
+    for rule in config.policy.rules:
+        print(f"  {place(rule)}: {', '.join(rule.tools)} -> {rule.action}")
+    for sentence in policy_warnings(config.policy):
+        print(f"  warning: {sentence}")
     for sentence in config.unused:
         print(f"  unused: {sentence}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from relay.cli.ending import failed, misused
 from relay.cli.table import line, moment, print_table
-from relay.config import ConfigError, store_url
+from relay.config import ConfigError, audit_keys, store_url
 from relay.control import ControlError, ask
 from relay.store import StoreError
 
@@ -42,7 +42,7 @@ def _answered(
 ) -> int:
     """Ask and print the answer, for a script or by `tell` for a person."""
     try:
-        found = asyncio.run(ask(store_url(os.environ), question, facts))
+        found = asyncio.run(ask(store_url(os.environ), question, facts, audit_keys(os.environ)))
     except ConfigError as problem:
         return misused(problem)
     except (ControlError, StoreError) as problem:

@@ -1,6 +1,18 @@
 """Config: the process environment and relay.toml, read and validated once; nothing else reads them."""
 
+from relay.config.auditing import audit_keys
 from relay.config.loading import load, store_url
-from relay.config.values import Config, ConfigError, Environment, Route, SlackConfig
+from relay.config.values import AuditConfig, Config, ConfigError, Environment, Listening, Route, SlackConfig
 
-__all__ = ["Config", "ConfigError", "Environment", "Route", "SlackConfig", "load", "store_url"]
+__all__ = [
+    "AuditConfig",
+    "Config",
+    "ConfigError",
+    "Environment",
+    "Listening",
+    "Route",
+    "SlackConfig",
+    "audit_keys",
+    "load",
+    "store_url",
+]

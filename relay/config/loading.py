@@ -6,7 +6,10 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from relay.config.relay_toml import Tables, no_setting, read_tables
+from relay.config.auditing import audit_config
+from relay.config.complaints import no_setting
+from relay.config.policies import policy_of
+from relay.config.relay_toml import Tables, read_tables
 from relay.config.tables import (
     DEFAULT_CONVERSATION,
     DEFAULT_ENVIRONMENT,
@@ -17,7 +20,7 @@ from relay.config.tables import (
     SlackTable,
 )
 from relay.config.unused import unused
-from relay.config.values import Config, ConfigError, Environment, Route, SlackConfig
+from relay.config.values import Config, ConfigError, Environment, Listening, Route, SlackConfig
 from relay.config.variables import (
     CHANNEL,
     USER,
@@ -31,7 +34,7 @@ from relay.config.variables import (
 )
 from relay.domain.runtime import Runtime
 
-_PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "CONFIG", "HOST", "PORT", "STORE_URL")
+_PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "AUDIT_KEY", "CONFIG", "HOST", "PORT", "STORE_URL")
 _NAMES = [f"RELAY_{name}" for name in _PLAIN]
 _SETTINGS = {*_NAMES, *(f"{name}_FILE" for name in _NAMES)}
 
@@ -64,6 +67,10 @@ def load(variables: Mapping[str, str], folder: Path) -> Config:
         ),
         host=reading.value("RELAY_HOST", "127.0.0.1"),
         port=_port(reading),
+        listening=_listening(reading, file, routes),
+        policy=policy_of(reading, file, environments, approvers),
+        file=file.name,
+        audit=audit_config(reading, file),
         unused=tuple(unused(reading, file, environments, routes)),
     )
     if reading.problems:
@@ -121,6 +128,18 @@ def _slack(reading: Reading, table: SlackTable) -> SlackConfig:
         command=table.command,
         quote_commands=table.quote_commands,
     )
+
+
+def _listening(reading: Reading, file: Tables, routes: Iterable[Route]) -> Listening:
+    """Return how much is listened to; what the routes name is always listened to."""
+    most = file.listening.most
+    named = len({route.runtime for route in routes if not route.per})
+    if most < named:
+        reading.problems.append(
+            f"{file.name}: listening.most is {most}, and the routes name {named} conversations, which are "
+            f"always listened to: say {named} or more"
+        )
+    return Listening(most, file.listening.rest_after)
 
 
 def _environments(reading: Reading, file: Tables) -> Iterator[tuple[str, Environment]]:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 DEFAULT_ENVIRONMENT = "default"
 DEFAULT_CONVERSATION = "default"
@@ -40,6 +40,25 @@ class SlackTable(Strict):
         default=[], description='say a list of team ids, as in ["T0123ABCD"]'
     )
     quote_commands: bool = Field(default=True, description="say true or false")
+
+
+class ListeningTable(Strict):
+    """[listening]: how many conversations are listened to at once, and for how long after their last turn."""
+
+    most: StrictInt = Field(default=500, ge=1, le=10_000, description="say a whole number from 1 to 10000")
+    rest_after: StrictInt = Field(
+        default=30, ge=1, le=10_080, description="say a whole number of minutes from 1 to 10080"
+    )
+
+
+class AuditTable(Strict):
+    """[audit]: how long the record is kept."""
+
+    retention: str = Field(
+        default="",
+        pattern=r"^([1-9][0-9]{0,4}d)?$",
+        description='say a number of days in quotes, as in "365d"; without it nothing is removed',
+    )
 
 
 class EnvironmentTable(Strict):

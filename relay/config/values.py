@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Literal
 
 from pydantic import SecretStr
 
 from relay.config.variables import is_socket_url
+from relay.domain.matching import Policy
 from relay.domain.policy import Rights
 from relay.domain.runtime import Runtime
 
@@ -32,6 +34,22 @@ class SlackConfig:
     api_url: str
     command: str
     quote_commands: bool
+
+
+@dataclass(frozen=True)
+class Listening:
+    """How many conversations are listened to at once, and for how long without a turn, in minutes."""
+
+    most: int
+    rest_after: int
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """What signs the record (the first of `keys`; none: a key of the store's), and how long it is kept."""
+
+    keys: tuple[SecretStr, ...] = ()
+    retention: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,10 @@ class Config:
     store_url: str
     host: str
     port: int
+    listening: Listening
+    policy: Policy
+    file: str  # what messages call relay.toml
+    audit: AuditConfig = AuditConfig()
     unused: tuple[str, ...] = ()
 
     def route(self, channel_id: str) -> Route | None:
@@ -94,13 +116,20 @@ class Config:
         kind = "dm" if channel_id.startswith("D") else channel_id
         return self._by_channel.get(kind) or self._by_channel.get("*")
 
+    @property
+    def card_places(self) -> list[str]:
+        """Every channel and person that a route or a rule names for cards, each once."""
+        routed = [place for route in self.routes for place in route.places]
+        ruled = [place for rule in self.policy.rules if rule.ask for place in rule.ask.cards]
+        return [place for place in dict.fromkeys(routed + ruled) if place not in ("thread", "dm")]
+
     @cached_property
     def _by_channel(self) -> Mapping[str, Route]:
         return first_by_channel(self.routes)
 
     def rights(self, home_team: str) -> Rights:
-        """Return who may do what in the workspace `home_team`."""
-        return Rights(home_team, self.allowed_workspaces, self.approvers)
+        """Return whose people may act in the workspace `home_team`."""
+        return Rights(home_team, self.allowed_workspaces)
 
 
 def first_by_channel(routes: tuple[Route, ...]) -> dict[str, Route]:

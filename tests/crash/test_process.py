@@ -120,6 +120,25 @@ async def test_a_click_on_a_full_disk_decides_nothing_and_says_so(idle: World, p
     assert len(idle.environment.decisions) == 1
 
 
+async def test_a_form_on_a_full_disk_stays_open_with_what_was_typed_and_is_taken_afterwards(
+    idle: World, process: RelayProcess
+) -> None:
+    crowd = Crowd(idle, commands=1, clicks=1)
+    crowd.up.set()
+    await crowd.type(0)
+    card = await idle.card()
+    await process.logged(event="delivery.attempted", kind="card")
+    await idle.slack.click(ADA, card.channel, card.ts, "deny_reason")
+    view = await idle.slack.wait_for(lambda slack: slack.modal_of(ADA))
+    process.allow_files_of(FULL)
+    await idle.slack.submit_view(ADA, view, {"words": {"entered": "Not on a Friday."}})
+    assert view.is_open
+    assert "could not store that" in view.errors["words"]
+    process.allow_files_of(2**40)
+    await idle.slack.submit_view(ADA, view)
+    await idle.card_says("Not on a Friday.")
+
+
 async def test_when_the_disk_has_room_again_everything_goes_on(idle: World, process: RelayProcess) -> None:
     idle.environment.offline = True
     await idle.slack.slash(ADA, OPS, "before")

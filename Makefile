@@ -9,7 +9,7 @@ UV := $(BIN)/uv
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.toml --quiet --universal --generate-hashes \
 	--python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate
 
-.PHONY: setup .venv demo test check bench nightly lock slack-schema
+.PHONY: setup .venv demo test check bench nightly mutants lock slack-schema
 
 setup: $(STAMP)
 
@@ -41,9 +41,18 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench
 
-# The same tests with many more examples, and whole days of 2,000 turns (tests/soak): hours, not minutes.
+# The same tests with many more examples, whole days of 2,000 turns (tests/soak), and the mutants: hours, not minutes.
 nightly: $(STAMP)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -o timeout=14400 $(ARGS)
+	$(MAKE) mutants
+
+# Changes the rules a thousand times, one place a time, in a copy: a test fails for each, or docs/mutants.md says why
+# none can. Ten minutes.
+mutants: $(STAMP)
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && \
+	git ls-files -co --exclude-standard | tar -cf - -T - | tar -xf - -C "$$copy" && cd "$$copy" && \
+	HYPOTHESIS_PROFILE=mutants $(CURDIR)/$(BIN)/mutmut run --max-children 1 >"$$copy/mutmut.log" || { tail -c 4000 "$$copy/mutmut.log"; exit 1; } && \
+	$(CURDIR)/$(BIN)/python tools/check_mutants.py
 
 # Takes what the lock files have; make lock UPGRADE=--upgrade takes the newest.
 UPGRADE ?=

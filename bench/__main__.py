@@ -13,6 +13,8 @@ from time import perf_counter
 
 from bench.commands import Commands
 from bench.contestants import CONTESTANTS, ROOT, ContestantError, cores
+from bench.decisions import decisions
+from bench.decisions import report as decisions_report
 from bench.live import live
 from bench.live import report as live_report
 from bench.report import report
@@ -61,7 +63,8 @@ async def _measure(lengths: Lengths) -> None:
                 )
     print(f"\nmedians of {lengths.rounds} interleaved rounds\n\n{report(results)}\n", flush=True)
     echo, relay = await live(seconds=lengths.schedule, turns=lengths.turns)
-    print(live_report(echo, relay), flush=True)
+    print(f"{live_report(echo, relay)}\n", flush=True)
+    print(decisions_report(await decisions()), flush=True)
 
 
 def _sync() -> float:

@@ -135,7 +135,8 @@ class Actions:
         if approval is None or approval.team_id != self._door.workspace.team_id:
             await self._tell_privately(click, sentences.UNKNOWN_CARD)
             return
-        await self._door.client.views_open(trigger_id=click.trigger_id, view=modals.details(approval))
+        view = await asyncio.to_thread(modals.details, approval)
+        await self._door.client.views_open(trigger_id=click.trigger_id, view=view)
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge whatever no other handler takes, and say so to whoever pressed."""

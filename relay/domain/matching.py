@@ -127,6 +127,16 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     default: Ask | None = field(default_factory=Ask)
 
+    @cached_property
+    def asks_slack(self) -> bool:
+        """Whether who may act can depend on a user group or the members of a channel."""
+        asks = [rule.ask for rule in self.rules if rule.ask is not None] + (
+            [self.default] if self.default else []
+        )
+        circles = [circle for ask in asks for circle in (ask.approvers, ask.editors, ask.escalate_to)]
+        by_channel = any(rule.channel_members or rule.channel_edits for rule in self.rules)
+        return by_channel or any(circle.groups or circle.channels for circle in circles)
+
     def first(self, request: Request) -> Rule | None:
         """Return the first rule that fits `request`."""
         seen = Seen(request)

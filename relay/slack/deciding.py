@@ -94,9 +94,9 @@ class Deciding:
 
     async def _click(self, answering: Answering) -> Click:
         # Asked once: a second look-up after one that hung would take longer than Slack waits.
-        approval, person = await asyncio.gather(
-            self.approval(answering.approval_id),
+        person, approval = await asyncio.gather(
             self._door.people.person(answering.user_id, answering.team_id),
+            self._named_by_circles(answering.approval_id),
         )
         return Click(
             person=await self._seen(person, approval),
@@ -107,6 +107,13 @@ class Deciding:
             input_hash=answering.input_hash,
             message_ts=answering.message_ts,
         )
+
+    async def _named_by_circles(self, approval_id: str) -> Approval | None:
+        """Return the request when evidence about people may be needed: without groups and channels never.
+
+        What waited when the relay started was ruled anew then, so that no other circle is kept with it.
+        """
+        return await self.approval(approval_id) if self._door.config.policy.asks_slack else None
 
     def _log(self, answering: Answering, answer: Answer, recorded: Recorded) -> None:
         self._door.log.info(

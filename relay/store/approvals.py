@@ -34,6 +34,21 @@ _PENDING = Statement(
 )
 
 
+# Built once: to build a statement costs more than SQLite takes for a row.
+_GET = select(t).where(t.c.id == bindparam("which"))
+_COPIES = select(copies).where(copies.c.approval_id == bindparam("of")).order_by(copies.c.id)
+_DECIDE = Statement(
+    update(t)
+    .where(t.c.id == bindparam("which"), t.c.state == State.PENDING)
+    .values(
+        state=bindparam("now_decided"),
+        nudge_at=None,
+        revision=t.c.revision + 1,
+        **{name: bindparam(name) for name in of_decision(None)},
+    )
+)
+
+
 @dataclass(frozen=True)
 class Copy:
     """One card of an approval. `places` are those still to be tried, the present one first."""
@@ -58,7 +73,7 @@ class Approvals:
 
     def get(self, approval_id: str) -> Approval | None:
         """Return one approval request."""
-        row = self._connection.execute(select(t).where(t.c.id == approval_id)).first()
+        row = self._connection.execute(_GET, {"which": approval_id}).first()
         return None if row is None else read(row)
 
     def latest(
@@ -108,9 +123,8 @@ class Approvals:
 
     def decide(self, approval: Approval, decision: Decision) -> bool:
         """Record the one decision by compare-and-set and return whether it was this one."""
-        pending = update(t).where(t.c.id == approval.id, t.c.state == State.PENDING)
-        values = {"state": State.DECIDED, "nudge_at": None, "revision": t.c.revision + 1}
-        return self._connection.execute(pending.values(**values, **of_decision(decision))).rowcount == 1
+        values = {"which": approval.id, "now_decided": State.DECIDED, **of_decision(decision)}
+        return _DECIDE.run(self._connection, values).rowcount == 1
 
     def by_code(self, team_id: str, code: str) -> list[Approval]:
         """Return the open requests whose cards show a code: one, unless two codes are alike."""
@@ -200,8 +214,7 @@ class Approvals:
 
     def copies(self, approval_id: str) -> list[Copy]:
         """Return the copies of a request's card."""
-        query = select(copies).where(copies.c.approval_id == approval_id).order_by(copies.c.id)
-        return [_copy(row) for row in self._connection.execute(query)]
+        return [_copy(row) for row in self._connection.execute(_COPIES, {"of": approval_id})]
 
     def copy(self, copy_id: str) -> Copy | None:
         """Return one copy."""

@@ -1,10 +1,10 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
-COPY requirements.lock requirements-dev.lock ./
+COPY requirements.lock requirements-build.lock ./
 RUN python -m venv /opt/relay \
     && /opt/relay/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
-# The tools that build the package come from the lock too; they stay in this stage.
-RUN pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+# The tools that build the package come from a lock too; they stay in this stage.
+RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY relay ./relay
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \

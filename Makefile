@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What only the tests and the measurements need: a browser, and two programs in JavaScript.
+WITNESSES := $(VENV)/.witnesses
 # What is added to pytest's command line: make test ARGS="-n 0 -x tests/house"
 ARGS ?=
 UV := $(BIN)/uv
@@ -11,7 +13,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.tom
 
 .PHONY: setup .venv demo test check bench nightly mutants lock slack-schema
 
-setup: $(STAMP)
+setup: $(STAMP) $(WITNESSES)
 
 .venv: $(STAMP)
 
@@ -24,10 +26,16 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(WITNESSES): $(STAMP) tools/system_packages.sh tests/witnesses/npm/package.json tests/witnesses/npm/package-lock.json
+	@sh tools/system_packages.sh
+	@mkdir -p $(VENV)/npm && cp tests/witnesses/npm/package.json tests/witnesses/npm/package-lock.json $(VENV)/npm/
+	@cd $(VENV)/npm && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent
+	@touch $@
+
 demo: $(STAMP)
 	$(BIN)/relay demo
 
-test: $(STAMP)
+test: $(STAMP) $(WITNESSES)
 	$(BIN)/pytest $(ARGS)
 
 check: $(STAMP)
@@ -38,11 +46,11 @@ check: $(STAMP)
 	$(BIN)/python tools/check_sizes.py
 	$(BIN)/python tools/check_links.py
 
-bench: $(STAMP)
+bench: $(STAMP) $(WITNESSES)
 	$(BIN)/python -m bench
 
 # The same tests with many more examples, whole days of 2,000 turns (tests/soak), and the mutants: hours, not minutes.
-nightly: $(STAMP)
+nightly: $(STAMP) $(WITNESSES)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -o timeout=14400 $(ARGS)
 	$(MAKE) mutants
 
@@ -60,6 +68,8 @@ lock:
 	@test -x $(UV) || { echo "make setup comes first: it installs uv" >&2; exit 1; }
 	$(COMPILE) $(UPGRADE) -o requirements.lock
 	$(COMPILE) $(UPGRADE) --group dev --constraints requirements.lock -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --group build --constraints requirements-dev.lock -o requirements-build.lock
 
 # Needs Node 20; only when the versions in tools/slack_types_schema/package.json change.
 slack-schema:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 
 from relay.sandbox.slack import limits
 from relay.sandbox.slack.refusals import (
@@ -131,6 +132,13 @@ def own(workspace: Workspace, arguments: Json, otherwise: str) -> tuple[Channel,
     return channel, message
 
 
+def streams(workspace: Workspace, message: Message) -> bool:
+    """Whether a message is a stream that lives: some minutes after its beginning Slack lets it die."""
+    if time.time() - float(message.ts) > workspace.stream_lifetime:
+        message.streaming = False
+    return message.streaming
+
+
 def update(workspace: Workspace, arguments: Json) -> Json:
     """chat.update: without `blocks` the old ones stay only if there is no `text` either."""
     channel, message = own(workspace, arguments, "cant_update_message")
@@ -140,7 +148,7 @@ def update(workspace: Workspace, arguments: Json) -> Json:
         raise RefusedError("no_text")
     if channel.is_archived:
         raise RefusedError("is_archived")
-    if message.streaming:
+    if streams(workspace, message):
         raise RefusedError("streaming_state_conflict")
     new_text = message.text if text is None else str(text)
     new_blocks = message.blocks if blocks is None and text is None else with_ids(blocks or [])

@@ -17,6 +17,7 @@ class Deliveries:
     def __init__(self, workspace: Workspace, http: HttpDoor, sockets: SocketDoor, ack_limit: float) -> None:
         self.request_url: str | None = None
         self.ack_limit = ack_limit
+        self.events: list[Json] = []
         self._workspace = workspace
         self._http = http
         self._sockets = sockets
@@ -32,6 +33,8 @@ class Deliveries:
     ) -> Ack:
         """Deliver one payload and return how it was answered; the answer counts only in time."""
         url, started = self.request_url, time.monotonic()
+        if kind == "event" and retry is None:
+            self.events.append(payload)
         if url is None:
             sending = asyncio.create_task(self._sockets.send(kind, payload, retry))
         else:
@@ -67,7 +70,8 @@ class Deliveries:
         if kind == "event":
             return
         channel, user = _place(payload)
-        self._workspace.whisper(channel, user, words, [], "ack")
+        told = self._workspace.whisper(channel, user, words, [], "ack")
+        told.failed = str(payload.get("command") or "") if kind == "command" else ""
 
     def _take(self, kind: str, payload: Json, body: Json | str | None) -> None:
         if kind == "command" and body:

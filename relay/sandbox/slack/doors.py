@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlencode
 
 import aiohttp
@@ -17,7 +17,11 @@ from relay.sandbox.slack.workspace import Json, Workspace
 
 Kind = Literal["command", "action", "view_submission", "view_closed", "shortcut", "event"]
 Retry = tuple[int, str]
+Reason = Literal["warning", "refresh_requested", "link_disabled", "too_many_websockets"]
 CLOSE_AFTER = 0.1
+MOST_SOCKETS = 10
+# An event that is not acknowledged comes again at once, a minute later and five minutes later.
+MOST_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class SocketDoor:
 
     def __init__(self, workspace: Workspace) -> None:
         self.refuse_tickets = 0
+        self.refused: list[str] = []
         self._workspace = workspace
         self._sockets: list[web.WebSocketResponse] = []
         self._unanswered: dict[str, asyncio.Future[Answer]] = {}
@@ -123,19 +128,28 @@ class SocketDoor:
         self._workspace.tickets.discard(ticket)
         if not known or self.refuse_tickets > 0:
             self.refuse_tickets -= 1 if known else 0
+            self.refused.append(ticket)
+            self._workspace.changed()
             return web.Response(status=403, text="invalid ticket")
         socket = web.WebSocketResponse(timeout=0.5)
         await socket.prepare(request)
+        if len(self._sockets) < MOST_SOCKETS:
+            await self._serve(socket)
+        else:
+            await socket.send_json(_notice("too_many_websockets"))
+            await socket.close()
+        return socket
+
+    async def _serve(self, socket: web.WebSocketResponse) -> None:
         self._sockets.append(socket)
-        await socket.send_json(self._hello())
-        self._workspace.changed()
         try:
+            await socket.send_json(self._hello())
+            self._workspace.changed()
             async for frame in socket:
                 if frame.type is aiohttp.WSMsgType.TEXT:
                     self._acknowledged(frame.data)
         finally:
             self._forget(socket)
-        return socket
 
     def _hello(self) -> Json:
         return {
@@ -177,13 +191,14 @@ class SocketDoor:
         finally:
             self._unanswered.pop(envelope["envelope_id"], None)
 
-    async def disconnect(self, reason: str) -> None:
+    async def disconnect(self, reason: Reason) -> None:
         """Tell every open socket to go, and close those that have not gone a moment later."""
+        if reason not in get_args(Reason):
+            raise AssertionError(f"Slack gives no such reason as {reason}; it gives {get_args(Reason)}.")
         leaving, self._sockets = self._sockets, []
         self._workspace.changed()
-        notice = {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
         for socket in leaving:
-            await _quietly(socket, notice)
+            await _quietly(socket, _notice(reason))
         try:
             async with asyncio.timeout(CLOSE_AFTER):
                 while not all(socket.closed for socket in leaving):
@@ -196,6 +211,10 @@ class SocketDoor:
         """Close every socket without a word, as a server that goes away."""
         leaving, self._sockets = self._sockets, []
         await asyncio.gather(*(socket.close(code=1001) for socket in leaving))
+
+
+def _notice(reason: Reason) -> Json:
+    return {"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-1"}}
 
 
 async def _quietly(socket: web.WebSocketResponse, notice: Json) -> None:

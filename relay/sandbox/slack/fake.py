@@ -11,7 +11,7 @@ from aiohttp import web
 from relay.sandbox.slack import gestures, posts
 from relay.sandbox.slack.chat import shown
 from relay.sandbox.slack.deliveries import Deliveries
-from relay.sandbox.slack.doors import HttpDoor, SocketDoor, sign
+from relay.sandbox.slack.doors import MOST_RETRIES, HttpDoor, Reason, SocketDoor, sign
 from relay.sandbox.slack.gestures import FromButton, Value
 from relay.sandbox.slack.posts import FileStore, Upload
 from relay.sandbox.slack.response_urls import ResponseUrls
@@ -113,6 +113,16 @@ class FakeSlack(Screens):
     def refuse_tickets(self, number: int) -> None:
         self._sockets.refuse_tickets = number
 
+    @property
+    def refused_tickets(self) -> list[str]:
+        """The Socket Mode tickets that were refused, each as often as it was tried."""
+        return self._sockets.refused
+
+    @property
+    def events(self) -> list[Json]:
+        """Every `event_callback` sent, retries aside."""
+        return self._deliveries.events
+
     async def start(self) -> None:
         """Serve on a free port of 127.0.0.1; after a stop, on the same port again."""
         self._web_api.stopping.clear()
@@ -150,7 +160,9 @@ class FakeSlack(Screens):
     async def slash(
         self, user: str, channel: str, text: str, command: str = "/letta", **overrides: Any
     ) -> Ack:
-        """Type a slash command."""
+        """Type a slash command; in a thread Slack itself says no, and tells nobody."""
+        if overrides.get("thread_ts"):
+            raise AssertionError(f"Slack says: {command} is not supported in threads. Sorry!")
         payload = self.slash_payload(user, channel, text, command, **overrides)
         if channel in self.channels:
             self.channels[channel].members.add(user)  # who types in a channel is in it
@@ -215,6 +227,16 @@ class FakeSlack(Screens):
         payload = event if event.get("type") == "event_callback" else self.event_payload(event)
         retry = None if retry_num is None else (retry_num, retry_reason or "http_timeout")
         return await self._deliveries.deliver("event", payload, retry=retry)
+
+    async def redeliver(self, event: Json | None = None, *, attempt: int = 1) -> Ack:
+        """Send an event (of `events`, the last unless one is named) once more, without Slack's pause.
+
+        Slack pauses before the first attempt not at all, before the second a minute, before the third five.
+        """
+        if not 1 <= attempt <= MOST_RETRIES:
+            raise AssertionError(f"Slack sends an event again {MOST_RETRIES} times, not {attempt}.")
+        reason = "timeout" if self.request_url is None else "http_timeout"
+        return await self.event(event or self.events[-1], retry_num=attempt, retry_reason=reason)
 
     async def deliver(
         self, kind: str, payload: Json, *, headers: dict[str, str] | None = None, body: bytes | None = None
@@ -300,7 +322,7 @@ class FakeSlack(Screens):
             }
         )
 
-    async def disconnect(self, reason: str = "refresh_requested") -> None:
+    async def disconnect(self, reason: Reason = "refresh_requested") -> None:
         """Send `disconnect` on every open socket and close it a moment later."""
         await self._sockets.disconnect(reason)
 

@@ -4,7 +4,7 @@ A stream in a channel is for one person; it takes words until it is stopped, or 
 """
 
 from relay.sandbox.slack import limits
-from relay.sandbox.slack.chat import own, root, shown
+from relay.sandbox.slack.chat import own, root, shown, streams
 from relay.sandbox.slack.refusals import RefusedError, entered_channel, needed, person
 from relay.sandbox.slack.workspace import Json, Message, Workspace, with_ids
 
@@ -48,7 +48,7 @@ def stop_stream(workspace: Workspace, arguments: Json) -> Json:
 
 def _streaming(workspace: Workspace, arguments: Json) -> Message:
     message = own(workspace, arguments, "message_not_owned_by_app")[1]
-    if not message.streaming:
+    if not streams(workspace, message):
         raise RefusedError("message_not_in_streaming_state")
     return message
 

@@ -161,9 +161,7 @@ def set_status(workspace: Workspace, arguments: Json) -> Json:
         words = "no more than 10 items allowed [json-pointer:/loading_messages]"
         raise RefusedError("invalid_arguments", [words])
     place = (channel.id, str(arguments["thread_ts"]))
-    workspace.statuses[place] = str(arguments["status"])
-    if not arguments["status"]:
-        del workspace.statuses[place]
+    workspace.show_status(place, str(arguments["status"]))
     return {}
 
 

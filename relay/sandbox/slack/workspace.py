@@ -88,7 +88,7 @@ class Channel:
 
 @dataclass
 class Ephemeral:
-    """Something only one person saw."""
+    """Something only one person saw; `failed` is the command that Slack itself says this of, if it is one."""
 
     channel: str
     user: str
@@ -97,6 +97,7 @@ class Ephemeral:
     via: Via
     thread_ts: str | None = None
     ts: str = ""
+    failed: str = ""
 
 
 @dataclass
@@ -177,6 +178,8 @@ class Workspace:
     domain = "home"
     trigger_lifetime = 3.0
     response_url_lifetime = 1800.0
+    stream_lifetime = 300.0
+    status_lifetime = 120.0
 
     def __init__(self, signing_secret: str, bot_token: str, app_token: str, team_id: str) -> None:
         self.signing_secret = signing_secret
@@ -194,6 +197,7 @@ class Workspace:
         self.calls: list[ApiCall] = []
         self.acks: list[Ack] = []
         self.statuses: dict[tuple[str, str], str] = {}
+        self._statuses_end: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self.triggers: dict[str, Trigger] = {}
         self.response_urls: dict[str, ResponseUrl] = {}
         self.tickets: set[str] = set()
@@ -243,11 +247,25 @@ class Workspace:
         self.tickets.add(ticket)
         return f"{self.url.replace('http', 'ws', 1)}/link?ticket={ticket}&app_id={self.app_id}"
 
+    def show_status(self, place: tuple[str, str], status: str) -> None:
+        """Show a status in a thread, for some minutes at most; an empty one takes it away."""
+        if ending := self._statuses_end.pop(place, None):
+            ending.cancel()
+        self.statuses.pop(place, None)
+        if status:
+            self.statuses[place] = status
+            away = asyncio.get_running_loop().call_later(self.status_lifetime, self._end_status, place)
+            self._statuses_end[place] = away
+
+    def _end_status(self, place: tuple[str, str]) -> None:
+        self.show_status(place, "")
+        self.changed()
+
     def post(self, channel: Channel, user: str, text: str, blocks: Blocks, **more: Any) -> Message:
         """Add a message to a channel and return it; a live status of its thread goes away."""
         message = Message(self.new_ts(), channel.id, user, text, with_ids(blocks), **more)
         channel.messages.append(message)
-        self.statuses.pop((channel.id, message.thread_ts or ""), None)
+        self.show_status((channel.id, message.thread_ts or ""), "")
         return message
 
     def whisper(

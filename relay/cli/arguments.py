@@ -15,6 +15,7 @@ KINDS = {
     "message": "what a person said, to the environment",
     "decision": "an Approve or Deny, to the environment",
     "answer": "a decision that had no effect, to the environment once more over its socket",
+    "stop": "the end of a turn one of whose calls was denied, to the environment",
     "root": "the message in Slack that quotes a command and whose thread carries the rest",
     "status": "how a message fares, in its thread",
     "reply": "the agent's words, in the thread",
@@ -31,7 +32,7 @@ def parser() -> ArgumentParser:
     whole.add_argument("--version", action="version", version=f"relay {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "serve", "serve one workspace until stopped")
-    _add(commands, "demo", "walk through the whole job between stand-ins, with no account")
+    _add_demo(commands)
     _add(commands, "check", "check the configuration and say what it comes to")
     listing = _add(commands, "environments", "list the environments and how each is")
     listing.add_argument("--json", action="store_true", help="print JSON")
@@ -41,6 +42,12 @@ def parser() -> ArgumentParser:
         "audit", help="keep and check the record", description="Keep and check the record."
     )
     _add_audit_verbs(audit.add_subparsers(required=True, metavar="VERB"))
+    grants = commands.add_parser(
+        "grants",
+        help="see and end what is allowed for a while",
+        description="See and end what is allowed for a while, beside a running relay or with it stopped.",
+    )
+    _add_grant_verbs(grants.add_subparsers(required=True, metavar="VERB"))
     deliveries = commands.add_parser(
         "deliveries",
         help="see and mend what has to leave",
@@ -50,6 +57,17 @@ def parser() -> ArgumentParser:
     )
     _add_verbs(deliveries.add_subparsers(required=True, metavar="VERB"))
     return whole
+
+
+def _add_demo(commands: Any) -> None:
+    trying = _add(commands, "demo", "try everything between stand-ins, with no account")
+    part = trying.add_mutually_exclusive_group()
+    part.add_argument("--walk", action="store_true", help="only print the main job, step by step, and end")
+    part.add_argument("--page", action="store_true", help="only open the workspace in the browser")
+    trying.add_argument(
+        "--port", type=_port, metavar="N", help="where the page is served (8420, or any where that is taken)"
+    )
+    trying.add_argument("--no-browser", action="store_true", help="open no browser")
 
 
 def _add_verbs(verbs: Any) -> None:
@@ -70,6 +88,15 @@ def _add_verbs(verbs: Any) -> None:
     for verb in (showing, retrying):
         verb.add_argument("id", metavar="ID", help="as `relay deliveries list` names it")
     for verb in (listing, showing, retrying):
+        verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_grant_verbs(verbs: Any) -> None:
+    listing = _add(verbs, "list", "list the grants that may be used, those that end first first")
+    revoking = _add(verbs, "revoke", "revoke a grant: people are asked again from now on")
+    revoking.add_argument("id", metavar="GRANT_ID", help="as `relay grants list` names it")
+    for name, verb in (("grants.list", listing), ("grants.revoke", revoking)):
+        verb.set_defaults(command=name)  # deliveries are listed too
         verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -115,7 +142,10 @@ def _add_audit_verbs(verbs: Any) -> None:
     verifying.add_argument(
         "--never-pruned", action="store_true", help="nothing may have been removed for its age either"
     )
-    verifying.add_argument("--json", action="store_true", help="print JSON")
+    accepting = _add(verbs, "accept", "stand, with RELAY_AUDIT_KEY, for a chain the store's own key signed")
+    accepting.add_argument("chain", metavar="CHAIN", help="as `relay audit verify` names it")
+    for verb in (verifying, accepting):
+        verb.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add(commands: Any, name: str, text: str, **more: Any) -> ArgumentParser:
@@ -129,6 +159,12 @@ def _add(commands: Any, name: str, text: str, **more: Any) -> ArgumentParser:
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ArgumentTypeError(f"{text!r} is no number from 1 upwards")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise ArgumentTypeError(f"{text!r} is no port: a number from 1 to 65535, or 0 for any that is free")
     return int(text)
 
 

@@ -55,12 +55,16 @@ class Listeners:
 
     async def run(self) -> None:
         """Listen until cancelled. Raises what a listener raises: a defect."""
-        async with asyncio.TaskGroup() as self._group:
-            for runtime in self._all:
-                self._begin(runtime)
-            while True:
-                await self._look()
-                await asyncio.sleep(self._look_every)
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                for runtime in self._all:
+                    self._begin(runtime)
+                while True:
+                    await self._look()
+                    await asyncio.sleep(self._look_every)
+            finally:
+                self._group = None  # senders may ask for one still, and a group that ends takes none
 
     async def _look(self) -> None:
         """Close what rests, and listen to what goes on: while a device is offline, only the store knows."""
@@ -135,10 +139,13 @@ class Listeners:
 
     def away(self, environment: str) -> Presence | None:
         """Return how an environment is when it is known to be away: the longest of its conversations."""
-        seen = [one.presence for one in self._by_environment.get(environment, ())]
-        if any(presence.up for presence in seen):
-            return None
-        away = [(presence.since, presence) for presence in seen if presence.since is not None]
+        away = []
+        for listener in self._by_environment.get(environment, ()):
+            presence = listener.presence
+            if presence.up:
+                return None  # as nearly always: the first that is asked
+            if presence.since is not None:
+                away.append((presence.since, presence))
         return min(away, key=lambda one: one[0])[1] if away else None
 
     def _add(self, runtime: Runtime) -> None:

@@ -2,33 +2,36 @@
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from bench import decisions as decision_figures
+from bench import live as live_figures
 from bench.commands import Commands
-from bench.contestants import CONTESTANTS, ROOT, ContestantError, cores
+from bench.contestants import LOAD_CORE, ROOT, SERVER_CORE, SLOW_RELAY, ContestantError, field_of
 from bench.decisions import decisions
-from bench.decisions import report as decisions_report
 from bench.live import live
-from bench.live import report as live_report
-from bench.report import report
+from bench.report import goals, report
 from bench.rounds import Figures, Lengths, one_round
+from bench.slow_sync import SlowSync, build
 from bench.stub import Stub
 
-_WHOLE = Lengths(rounds=3, schedule=6.0, saturation=4.0, drain=12.0, turns=400)
-_QUICK = Lengths(rounds=1, schedule=2.0, saturation=1.5, drain=5.0, turns=60)
+_WHOLE = Lengths(rounds=3, schedule=5.0, saturation=3.0, drain=12.0, probe=3.0, close=1.05, turns=300)
+_QUICK = Lengths(rounds=1, schedule=1.0, saturation=1.0, drain=4.0, probe=1.0, close=1.35, turns=20)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return the exit status."""
     parser = argparse.ArgumentParser(prog="bench", description="Measures the relay beside plain Bolt.")
-    parser.add_argument("--quick", action="store_true", help="one short round: under a minute, for trying")
+    parser.add_argument("--quick", action="store_true", help="one short round: about a minute, for trying")
     lengths = _QUICK if parser.parse_args(arguments).quick else _WHOLE
     try:
         asyncio.run(_measure(lengths))
@@ -45,26 +48,60 @@ async def _measure(lengths: Lengths) -> None:
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
-    servers, own = cores()
     print(
-        f"servers on core {servers}, load and neighbours on core {own}; a sync to the disk: {_sync():.2f} ms"
+        f"servers on core {SERVER_CORE}, load and neighbours on core {LOAD_CORE}; "
+        f"a sync to the disk: {_sync():.2f} ms",
+        flush=True,
     )
-    os.sched_setaffinity(0, {own})
-    results: dict[str, list[Figures]] = {one.name: [] for one in CONTESTANTS}
+    os.sched_setaffinity(0, {LOAD_CORE})
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as folder:
+        lines = await _side_by_side(lengths, build(Path(folder)))
+    try:
+        lines += await _by_itself(lengths)
+    finally:  # what has been measured is said, whatever became of the rest
+        print("\n".join(lines), flush=True)
+
+
+async def _by_itself(lengths: Lengths) -> list[str]:
+    """Measure listening and deciding, print the figures, and return the goals' lines."""
+    echo, relay = await live(seconds=lengths.schedule, turns=lengths.turns)
+    print(f"{live_figures.report(echo, relay)}\n", flush=True)
+    found = await decisions()
+    print(f"{decision_figures.report(found)}\n", flush=True)
+    return [*live_figures.goals(echo, relay), *decision_figures.goals(found)]
+
+
+async def _side_by_side(lengths: Lengths, slow_sync: SlowSync | None) -> list[str]:
+    """Measure the contestants in turns, print the table, and return the goals' lines."""
+    contestants, left_out = field_of(slow_sync)
+    results: dict[str, list[Figures]] = {one.name: [] for one in contestants}
     began, commands = perf_counter(), Commands()
     async with Stub() as stub:
         for number in range(1, lengths.rounds + 1):
-            for one in CONTESTANTS:
-                gc.collect()
-                results[one.name].append(await one_round(one, commands, stub, lengths))
-                print(
-                    f"round {number} of {lengths.rounds}: {one.title}, at {perf_counter() - began:.0f} s",
-                    flush=True,
-                )
-    print(f"\nmedians of {lengths.rounds} interleaved rounds\n\n{report(results)}\n", flush=True)
-    echo, relay = await live(seconds=lengths.schedule, turns=lengths.turns)
-    print(f"{live_report(echo, relay)}\n", flush=True)
-    print(decisions_report(await decisions()), flush=True)
+            for one in contestants:
+                before = [each.sustainable for each in results[one.name]]
+                with _no_collection():
+                    start = median(before) if before else None
+                    results[one.name].append(await one_round(one, commands, stub, lengths, start))
+                at = perf_counter() - began
+                print(f"round {number} of {lengths.rounds}: {one.title}, at {at:.0f} s", flush=True)
+    if slow_sync is not None and not slow_sync.count():
+        del results[SLOW_RELAY.name]
+        left_out.append(f"{SLOW_RELAY.title}: its store never synced through what slows it")
+    table = report(results, contestants, left_out)
+    print(f"\nmedians of {lengths.rounds} interleaved rounds\n\n{table}\n", flush=True)
+    return goals(results)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector from stopping the load in the middle of a measurement."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _sync() -> float:

@@ -6,7 +6,7 @@ import os
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bench.serving import serve
+from bench.serving import PATH, serve
 
 
 def bolt() -> AsyncApp:
@@ -23,7 +23,7 @@ def main() -> None:
     async def letta(ack: AsyncAck) -> None:
         await ack("Queued")
 
-    asyncio.run(serve(app))
+    asyncio.run(serve(app.web_app(PATH)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import httpx
 from slack_bolt.async_app import AsyncAck
 
 from bench.bolt_acks import bolt
-from bench.serving import serve
+from bench.serving import PATH, serve
 
 
 async def main() -> None:
@@ -34,7 +34,7 @@ async def main() -> None:
             answer = await client.post(path, json=body)
             answer.raise_for_status()
 
-        await serve(app)
+        await serve(app.web_app(PATH))
 
 
 if __name__ == "__main__":

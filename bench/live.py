@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from bench.commands import TEAM, cards, command_in, signed
 from bench.contestants import ECHO, LIVE, LIVE_RELAY, ROOT, Contestant, Server, running
+from bench.goals import goal_line, ratio
 from bench.live_stub import Json, LiveStub
 from bench.load import Load, until
 from relay.environment.frames import parse
@@ -224,7 +225,7 @@ def _follow(texts: list[str]) -> None:
 
 
 def report(echo: Live, relay: Live) -> str:
-    """Return the figures and a line for each goal."""
+    """Return the figures."""
     lines = [
         f"{LIVE} conversations listened to, {_RATE} questions and {_RATE} clicks a second",
         _line("question to Slack, p50", relay.to_slack, "the stand-ins' own", echo.to_slack),
@@ -232,19 +233,19 @@ def report(echo: Live, relay: Live) -> str:
         _line("CPU a turn's frames", relay.following, "parsing them only", relay.parsing),
         _line("CPU a whole turn", relay.turn, "parsing its frames only", relay.parsing),
         f"{'memory after it':25} {relay.memory:8.2f} MB",
-        "",
-        _goal("question-to-slack-ms", (relay.to_slack - echo.to_slack) * 1e3, 10.0),
-        _goal("click-to-device-ms", (relay.to_device - echo.to_device) * 1e3, 10.0),
-        _goal("memory-500-conversations-mb", relay.memory, 300.0),
-        _goal("cpu-turn-frames-vs-parsing", relay.following / relay.parsing, 1.5),
     ]
     return "\n".join(lines)
 
 
+def goals(echo: Live, relay: Live) -> list[str]:
+    """Return a line for each goal."""
+    return [
+        goal_line("question-to-slack-ms", (relay.to_slack - echo.to_slack) * 1e3, "<=", 10.0),
+        goal_line("click-to-device-ms", (relay.to_device - echo.to_device) * 1e3, "<=", 10.0),
+        goal_line("memory-500-conversations-mb", relay.memory, "<=", 300.0),
+        goal_line("cpu-turn-frames-vs-parsing", ratio(relay.following, relay.parsing), "<=", 1.5),
+    ]
+
+
 def _line(title: str, seconds: float, beside: str, own: float) -> str:
     return f"{title:25} {seconds * 1e3:8.2f} ms; {beside} {own * 1e3:.2f} ms"
-
-
-def _goal(name: str, measured: float, limit: float) -> str:
-    verdict = "ok" if round(measured, 2) <= limit else "short"
-    return f"goal {name} measured {measured:.2f} to-reach <={limit:.2f} {verdict}"

@@ -18,8 +18,9 @@ _SPIN = 0.002
 
 @dataclass
 class Outcome:
-    """What became of the commands of one phase: who was acknowledged, how soon, in which time."""
+    """What became of the commands of one phase: when each was due, who was acknowledged, how soon."""
 
+    due: list[tuple[int, float]] = field(default_factory=list)  # by schedule: number, moment
     acknowledged: list[int] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     refused: int = 0
@@ -39,6 +40,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+        self._ended = False
         self._received = b""
         self._answer: asyncio.Future[bytes | None] | None = None
 
@@ -48,14 +50,17 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        end = self._received.find(b"\r\n\r\n")
-        length = _LENGTH.search(self._received, 0, end + 2) if end >= 0 else None
-        if length is not None and len(self._received) >= end + 4 + int(length[1]):
+        if _is_whole(self._received):
             self._resolve(self._received)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self._transport = None
+        self._transport, self._ended = None, True
         self._resolve(None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server has closed it: Node does so after five idle seconds."""
+        return self._ended
 
     def _resolve(self, answer: bytes | None) -> None:
         self._received = b""
@@ -75,6 +80,17 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
+def _is_whole(answer: bytes) -> bool:
+    """Return whether an answer has come to its end: by its length, or by its last chunk."""
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    length = _LENGTH.search(answer, 0, end + 2)
+    if length is not None:
+        return len(answer) >= end + 4 + int(length[1])
+    return answer.endswith(b"\r\n0\r\n\r\n")
+
+
 class Load:
     """Sends commands to a server on 127.0.0.1."""
 
@@ -89,6 +105,7 @@ class Load:
         return connection
 
     async def _fill(self, count: int) -> None:
+        self._idle = [one for one in self._idle if not one.ended]
         while len(self._idle) < count:
             self._idle.append(await self._connect())
 
@@ -99,6 +116,8 @@ class Load:
 
     async def send(self, request: bytes) -> bytes | None:
         """Send one request and return the whole answer, or None when the connection is lost."""
+        while self._idle and self._idle[-1].ended:
+            self._idle.pop()
         connection = self._idle.pop() if self._idle else await self._connect()
         answer = await connection.exchange(request)
         self._idle.append(connection)
@@ -122,8 +141,13 @@ class Load:
         self._idle.extend(busy)
         return outcome
 
-    async def by_schedule(self, commands: Sequence[Command], rate: float) -> Outcome:
-        """Send `rate` commands a second, answered or not; latency counts from the schedule (open loop)."""
+    async def by_schedule(
+        self, commands: Sequence[Command], rate: float, enough: Callable[[Outcome], bool] = lambda _: False
+    ) -> Outcome:
+        """Send `rate` commands a second, answered or not; latency counts from the schedule (open loop).
+
+        It ends before its time when `enough` says so, which is asked before each command.
+        """
         await self._fill(_IDLE_CONNECTIONS)
         outcome = Outcome()
         began = perf_counter() + 0.05
@@ -131,6 +155,9 @@ class Load:
             for place, command in enumerate(commands):
                 moment = began + place / rate
                 await until(moment)
+                if enough(outcome):
+                    break
+                outcome.due.append((command.number, moment))
                 group.create_task(self._one(command, moment, outcome))
         outcome.seconds = perf_counter() - began
         return outcome

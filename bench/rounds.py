@@ -1,7 +1,9 @@
-"""One round of one contestant: warm up, then the schedule, then saturation."""
+"""One round of one contestant: schedule, in step, saturation, and the search for what it sustains."""
 
+import asyncio
 import tempfile
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -9,12 +11,14 @@ from bench.commands import Commands
 from bench.contestants import ROOT, Contestant, Server, running
 from bench.load import Load, Outcome
 from bench.stub import Arrivals, Stub
+from bench.sustainable import Watch, highest, is_sustained, percentile, times_to_arrival
 
 _RATE = 50
 _CONNECTIONS = 64
 _WARM_UP = 400
-_MOST_A_SECOND = 6000  # commands signed ahead for each second of saturation
+_MOST_A_SECOND = 6000  # commands signed ahead for each second of saturation, or twice the rate of warming up
 _QUIET = 5.0  # when nothing comes for so long, the rest is lost
+_LOOK, _IDLE, _REST_WITHIN = 0.1, 0.015, 3.0  # a server rests when it uses so little in a look
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Lengths:
     schedule: float
     saturation: float
     drain: float
+    probe: float
+    close: float  # how far apart a sustained rate and one that is not may be in the end
     turns: int  # recorded turns to live through
 
 
@@ -34,9 +40,12 @@ class Figures:
 
     ack_p50: float
     ack_p99: float
+    arrival_p50: float
+    arrival_p99: float
     acks: float
     forwards: float
     forwards_in_step: float
+    sustainable: float
     cpu: float
     memory: float
     listens: float
@@ -65,20 +74,24 @@ class _Count:
             self.doubled += arrivals.doubled(acknowledged)
 
 
-def percentile(values: list[float], share: float) -> float:
-    """Return the value that `share` of all `values` do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
+@dataclass(frozen=True)
+class _Saturated:
+    acks: float
+    forwards: float
+    cpu: float
+    load_busy: float
 
 
-async def one_round(contestant: Contestant, commands: Commands, stub: Stub, lengths: Lengths) -> Figures:
-    """Start a contestant afresh, measure it, and end it."""
+async def one_round(
+    contestant: Contestant, commands: Commands, stub: Stub, lengths: Lengths, start: float | None = None
+) -> Figures:
+    """Start a contestant afresh, measure it, and end it; `start` is where the search for its rate begins."""
     # In the checkout, not in the system's folder for temporary files: that may be kept in memory.
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as folder:
         async with running(contestant, stub.port, Path(folder)) as server:
             load = Load(server.port)
             try:
-                return await _Round(contestant, commands, stub, lengths, server, load).run()
+                return await _Round(contestant, commands, stub, lengths, server, load).run(start)
             finally:
                 load.close()
 
@@ -95,56 +108,92 @@ class _Round:
         server: Server,
         load: Load,
     ) -> None:
-        self._contestant = contestant
+        self._forwards = contestant.forwards
         self._commands = commands
         self._stub = stub
         self._lengths = lengths
         self._server = server
         self._load = load
         self._count = _Count()
+        self._most = float(_MOST_A_SECOND)
 
-    async def run(self) -> Figures:
+    async def run(self, start: float | None) -> Figures:
         """Run the phases and return their figures."""
         self._stub.arrivals = Arrivals()
-        warm_up = self._commands.make(_WARM_UP)
-        await self._settled(await self._load.saturate(warm_up, 8, 30.0))
+        await self._warm_up()
         timely = await self._load.by_schedule(self._commands.make(int(_RATE * self._lengths.schedule)), _RATE)
         await self._settled(timely)
-        in_step = await self._in_step() if self._contestant.forwards else 0.0
-        return await self._saturate(timely, in_step)
+        to_arrival = times_to_arrival(timely, self._stub.arrivals) if self._forwards else []
+        in_step = await self._in_step() if self._forwards else nan
+        full = await self._saturate()
+        memory = self._server.memory_mb()
+        sustainable = await self._sustainable(start, in_step) if self._forwards else nan
+        return Figures(
+            ack_p50=percentile(timely.latencies, 0.50),
+            ack_p99=percentile(timely.latencies, 0.99),
+            arrival_p50=percentile(to_arrival, 0.50),
+            arrival_p99=percentile(to_arrival, 0.99),
+            forwards_in_step=in_step,
+            sustainable=sustainable,
+            memory=memory,
+            listens=self._server.started["listens"],
+            ready=self._server.started["ready"],
+            **vars(full),
+            **vars(self._count),
+        )
+
+    async def _warm_up(self) -> None:
+        """Send the first commands; a server that does not say when it is ready is so when it answers."""
+        await self._settled(await self._load.saturate(self._commands.make(1), 1, 30.0))
+        self._server.started.setdefault("ready", perf_counter() - self._server.began)
+        warm = await self._load.saturate(self._commands.make(_WARM_UP), 8, 30.0)
+        await self._settled(warm)
+        self._most = max(self._most, 2 * len(warm.acknowledged) / warm.seconds)
 
     async def _in_step(self) -> float:
         """Return the forwards a second when a command is sent only for one that has arrived."""
         seconds = self._lengths.saturation
-        ahead = self._commands.make(int(_MOST_A_SECOND * seconds))
+        ahead = self._commands.make(int(self._most * seconds))
         arrivals = self._stub.arrivals
         return await self._settled(await self._load.saturate(ahead, _CONNECTIONS, seconds, arrivals.one))
 
-    async def _saturate(self, timely: Outcome, in_step: float) -> Figures:
-        ahead = self._commands.make(int(_MOST_A_SECOND * self._lengths.saturation))
+    async def _saturate(self) -> _Saturated:
+        ahead = self._commands.make(int(self._most * self._lengths.saturation))
+        await self._rest()
         used, own, began = self._server.cpu_seconds(), process_time(), perf_counter()
         full = await self._load.saturate(ahead, _CONNECTIONS, self._lengths.saturation)
         busy = (process_time() - own) / (perf_counter() - began)
         forwards = await self._settled(full)
-        acknowledged = max(len(full.acknowledged), 1)
-        started = self._server.started
-        return Figures(
-            ack_p50=percentile(timely.latencies, 0.50),
-            ack_p99=percentile(timely.latencies, 0.99),
-            acks=len(full.acknowledged) / full.seconds,
-            forwards=forwards,
-            forwards_in_step=in_step,
-            cpu=(self._server.cpu_seconds() - used) / acknowledged,
-            memory=self._server.memory_mb(),
-            listens=started["listens"],
-            ready=started.get("ready", started["listens"]),
-            load_busy=busy,
-            **vars(self._count),
-        )
+        await self._rest()
+        cpu = (self._server.cpu_seconds() - used) / max(len(full.acknowledged), 1)
+        return _Saturated(len(full.acknowledged) / full.seconds, forwards, cpu, busy)
+
+    async def _sustainable(self, start: float | None, in_step: float) -> float:
+        """Return the highest rate at which all that is sent arrives, and soon enough."""
+        if start:  # found by an earlier round: it is near
+            return await highest(self._holds, start, self._lengths.close, step=1.1)
+        return await highest(self._holds, in_step, self._lengths.close)
+
+    async def _holds(self, rate: float) -> bool:
+        commands, arrivals = self._commands.make(max(int(rate * self._lengths.probe), 1)), self._stub.arrivals
+        await self._rest()
+        watch = Watch(arrivals, len(commands))
+        outcome = await self._load.by_schedule(commands, rate, watch)
+        await self._settled(outcome)
+        return not watch.failed and is_sustained(outcome, arrivals)
 
     async def _settled(self, outcome: Outcome) -> float:
         """Wait until what was acknowledged has arrived; count it, and return the rate of arrival."""
-        arrivals, forwards = self._stub.arrivals, self._contestant.forwards
-        rate = await arrivals.of(outcome.acknowledged, _QUIET, self._lengths.drain) if forwards else 0.0
-        self._count.take(outcome, arrivals, forwards=forwards)
+        arrivals = self._stub.arrivals
+        rate = nan
+        if self._forwards:
+            rate = await arrivals.of(outcome.acknowledged, _QUIET, self._lengths.drain)
+        self._count.take(outcome, arrivals, forwards=self._forwards)
         return rate
+
+    async def _rest(self) -> None:
+        """Wait until the server has nothing left to do; what never comes to rest is measured as it is."""
+        until, used = perf_counter() + _REST_WITHIN, -1.0
+        while perf_counter() < until and self._server.cpu_seconds() - used > _IDLE:
+            used = self._server.cpu_seconds()
+            await asyncio.sleep(_LOOK)

@@ -47,6 +47,13 @@ class Workplace:
         else:
             self.slack.request_url = None
 
+    async def ended(self) -> None:
+        """Wait until the relay ends by itself, and raise what it ends by."""
+        running, self._running = self._running, None
+        assert running is not None
+        async with asyncio.timeout(10):
+            await running
+
     async def stop_relay(self) -> None:
         """Stop the relay as SIGTERM does."""
         self._stop.set()

@@ -40,6 +40,7 @@ from relay.environment.sender import EnvironmentSender
 from relay.slack.bolt import bolt_app
 from relay.slack.circles import Circles
 from relay.slack.deciding import Deciding
+from relay.slack.deny_stop import DenyStop
 from relay.slack.door import SlackDoor, Workspace
 from relay.slack.home import Home
 from relay.slack.inbox import Inbox
@@ -85,15 +86,7 @@ class Parts:
         self._live = Live(LiveCalls(client, log), store, utc_now, log)
         self._listeners = self._make_listeners(directory, http, workspace)
         self._overview = Overview(config.environments, directory, self._listeners, store)
-        environment_sender = EnvironmentSender(
-            http.environments,
-            directory,
-            config.environments,
-            utc_now,
-            self._still_to_send,
-            self._listeners.submit,
-            Preparing(config, store, http).prepared,
-        )
+        environment_sender = self._make_environment_sender(directory, http)
         self.places = Places(client, config.card_places, tell.soon, log)
         door = self._make_door(client, workspace)
         self._circles = Circles(client, log)
@@ -104,14 +97,28 @@ class Parts:
         self._decisions = Decisions(environment_sender.send, answer, ways, self._remember)
         self._home = Home(door, Inbox(door, self._circles), tell)
         to_slack = self._home.watching(slack_sender.send)
-        doors = Doors(environment_sender.send, self._decisions.send, self._decisions.answer, to_slack)
-        self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
+        deciding = Deciding(door, self._circles)
         stops = Stops(door, tell, self._listeners.stop_turn, self._live.message_ids)
-        self._bolt = bolt_app(door, tell, stops, Deciding(door, self._circles), self._home)
+        to_stop = DenyStop(door, tell, deciding, stops).send
+        decisions = self._decisions
+        doors = Doors(environment_sender.send, decisions.send, decisions.answer, to_stop, to_slack)
+        self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
+        self._bolt = bolt_app(door, tell, stops, deciding, self._home)
         self.socket_mode = self._make_socket_mode(client)
         self._running: list[asyncio.Task[None]] = []
         self._stopping = Stopping()
         self._control = ControlSocket(store, self._reports, socket_path(config.store_url), log)
+
+    def _make_environment_sender(self, directory: Directory, http: HttpClients) -> EnvironmentSender:
+        return EnvironmentSender(
+            http.environments,
+            directory,
+            self._config.environments,
+            utc_now,
+            self._still_to_send,
+            self._listeners.submit,
+            Preparing(self._config, self._store, http).prepared,
+        )
 
     def _make_socket_mode(self, client: AsyncWebClient) -> SocketMode | None:
         token = self._config.slack.app_token
@@ -223,12 +230,14 @@ class Parts:
             await self._open_socket(self.socket_mode, stack)
 
     async def until(self, stop: asyncio.Event) -> None:
-        """Wait for `stop`. Raises PartEndedError when a part ends by itself."""
+        """Wait for `stop`. Raises PartEndedError when a part ends by itself, StartError when it says why."""
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait({stopping, *self._running}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for ended in done - {stopping}:
-            self._log.critical("part.ended", exc_info=ended.exception())
+            if isinstance(problem := ended.exception(), StartError):
+                raise problem
+            self._log.critical("part.ended", exc_info=problem)
             raise PartEndedError("a part of relay ended by a defect; the log says which")
 
     async def _open_socket(self, socket_mode: SocketMode, stack: contextlib.AsyncExitStack) -> None:

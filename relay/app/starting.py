@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -42,9 +42,6 @@ class App:
             if parts is None:
                 return
             self.port = parts.port
-            # What stands now stands until the end: the collector need not walk over it again and again.
-            gc.collect()
-            gc.freeze()
             self.ready.set()
             self.log.info(
                 "relay.serving",
@@ -75,17 +72,21 @@ class App:
         )
         workspace = await _workspace(client)
         parts = Parts(self.config, store, http, client, workspace, self.log, self.at)
-        await self._check_places(parts.places)
-        await parts.start(stack, auditing.run)
+        await parts.start(stack, auditing.run, partial(self._check_places, parts.places))
         return parts
 
     async def _check_places(self, places: Places) -> None:
-        """Refuse to start where another workspace would read the cards."""
+        """End where another workspace would read the cards.
+
+        Nobody waits for it: no card is posted to a place that was not looked at, and Slack answers about
+        fifty places a minute.
+        """
         if shared := await places.check():
             raise StartError(
                 f"{', '.join(shared)} is shared with another workspace, which would read the cards: "
                 "choose another RELAY_APPROVALS_CHANNEL, or other approvals in relay.toml"
             )
+        await asyncio.Event().wait()
 
 
 async def _unless(stop: asyncio.Event, starting: "Coroutine[Any, Any, Parts]") -> "Parts | None":

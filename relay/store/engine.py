@@ -118,6 +118,8 @@ def _configure(connection: Any, _record: Any) -> None:
         "foreign_keys=ON",
         "mmap_size=0",
         "busy_timeout=2000",
+        # The journal of savepoints, which would be a file in a folder for temporary ones.
+        "temp_store=MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

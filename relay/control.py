@@ -16,9 +16,12 @@ from aiohttp import web
 
 from relay.domain.audit import derived_key
 from relay.domain.deliveries import Delivery
+from relay.domain.grants import LIKE, Grant
+from relay.domain.secrets import mask
 from relay.store import Store, StoreError, Transaction
 from relay.store.engine import store_path
-from relay.use_cases.keep_audit import Wanted, audit_page, end_chain
+from relay.use_cases.grants import OPERATOR, revoke_by_operator
+from relay.use_cases.keep_audit import NotAcceptedError, Wanted, accept_chain, audit_page, end_chain
 from relay.use_cases.past_approvals import past_approvals
 from relay.use_cases.retry_delivery import retry_delivery
 
@@ -28,7 +31,8 @@ _BEFORE_ALL = -(2**63)  # what is added to the record by hand may stand below ze
 _COUNTED = 1_000  # what is not listed is counted no further: it is read for that alone
 ENVIRONMENTS = "environments.list"
 PAST = "approvals.past"
-AUDIT_PAGE, AUDIT_KEY = "audit.page", "audit.key"
+GRANTS, REVOKE = "grants.list", "grants.revoke"
+AUDIT_PAGE, AUDIT_KEY, ACCEPT = "audit.page", "audit.key", "audit.accept"
 Answer = dict[str, Any]
 Ask = Callable[[str, dict[str, str]], Awaitable[Answer]]
 
@@ -54,7 +58,10 @@ async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
         ),
         AUDIT_PAGE: lambda: _audit_page(store, facts),
         AUDIT_KEY: lambda: _audit_key(store),
+        ACCEPT: lambda: _accept(store, facts, now),
         "deliveries.retry": lambda: store.transact(lambda tx: _retry(tx, facts, now)),
+        GRANTS: lambda: store.transact(lambda tx: _grants(tx, now)),
+        REVOKE: lambda: store.transact(lambda tx: _revoke(tx, facts, now)),
     }
     if question not in works:
         raise ControlError(
@@ -86,6 +93,14 @@ async def _audit_page(store: Store, facts: dict[str, str]) -> Answer:
 async def _audit_key(store: Store) -> Answer:
     """Return the store's own key of the record: whoever may ask may read it in the file."""
     return {"key": derived_key(store.key).hex()}
+
+
+async def _accept(store: Store, facts: dict[str, str], now: datetime) -> Answer:
+    try:
+        end = await store.transact(lambda tx: accept_chain(tx, facts.get("chain", ""), now))
+    except NotAcceptedError as problem:
+        raise ControlError(str(problem)) from None
+    return {"accepted": end.chain, "up_to": end.number}
 
 
 async def _list(store: Store, facts: dict[str, str]) -> Answer:
@@ -132,11 +147,45 @@ def _found(tx: Transaction, facts: dict[str, str]) -> Delivery:
 
 def _retry(tx: Transaction, facts: dict[str, str], now: datetime) -> Answer:
     delivery = _found(tx, facts)
-    if not retry_delivery(tx, delivery, "operator", now):
+    if not retry_delivery(tx, delivery, OPERATOR, now):
         raise ControlError(
             f"{delivery.id} is {delivery.state}: only a failed delivery that is still wanted is retried"
         )
     return {"retried": delivery.id}
+
+
+def _grants(tx: Transaction, now: datetime) -> Answer:
+    """Return the grants that may be used, those that end first first, at most a page of them."""
+    found = tx.grants.all_live(_PAGE + 1, now)
+    return {"grants": [_described_grant(grant) for grant in found[:_PAGE]], "more": len(found) > _PAGE}
+
+
+def _revoke(tx: Transaction, facts: dict[str, str], now: datetime) -> Answer:
+    grant = tx.grants.get(facts.get("id", ""))
+    if grant is None:
+        raise ControlError(f"there is no grant {facts.get('id')!r}: `relay grants list` names them")
+    if not revoke_by_operator(tx, grant, now):
+        raise ControlError(f"{grant.id} allows nothing any more: it was revoked, used up, or is past its end")
+    return {"revoked": grant.id}
+
+
+def _described_grant(grant: Grant) -> Answer:
+    return {
+        "id": grant.id,
+        "tool": grant.tool_name,
+        "environment": grant.environment,
+        "conversation": grant.conversation_id,
+        "rule": grant.rule,
+        "exactly": not grant.patterns,
+        # What differs alone: what has to be the same is an input, and inputs are for those who decide.
+        "like": mask({key: one[LIKE] for key, one in grant.patterns.items() if LIKE in one}).value,
+        "granted_by": grant.granted_by,
+        "approval_id": grant.approval_id,
+        "created_at": _written(grant.created_at),
+        "expires_at": _written(grant.expires_at),
+        "uses": grant.uses,
+        "most_uses": grant.most_uses,
+    }
 
 
 def _described(delivery: Delivery, *, whole: bool = False) -> Answer:

@@ -34,6 +34,7 @@ class Doors:
     to_environment: Send
     to_decide: Send
     to_sockets: Send
+    to_stop: Send
     to_slack: Send
 
     def of(self, kind: Kind) -> Send:
@@ -41,6 +42,7 @@ class Doors:
             Kind.MESSAGE: self.to_environment,
             Kind.DECISION: self.to_decide,
             Kind.ANSWER: self.to_sockets,
+            Kind.STOP: self.to_stop,
         }.get(kind, self.to_slack)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from relay.cli.audit import _cell
 from tests.crash.relay_process import relay, relay_in_thread, running
-from tests.scenarios.acts import ask_tool
+from tests.scenarios.acts import ask_tool, audited
 from tests.settings import config_of, problems_of
 from tests.store.records import by_hand, prune
 from tests.world import ADA, APPROVALS, GRACE, GUEST, OPS, World
@@ -178,6 +178,27 @@ async def test_a_key_of_the_owners_signs_what_every_command_records(idle: World)
     forgotten = await relay(idle, "audit", "verify", changed={"RELAY_AUDIT_KEY": None})
     assert forgotten.status == 1
     assert "a key that is not known here (see RELAY_AUDIT_KEY)" in forgotten.out
+
+
+async def test_a_run_without_the_key_is_told_and_good_again_once_it_is_accepted(idle: World) -> None:
+    for key in ({"RELAY_AUDIT_KEY": KEY}, {}):
+        await idle.start_relay(key)
+        await idle.slack.slash(ADA, OPS, "hello")
+        await idle.environment.wait_for(lambda seen: seen.received)
+        await idle.stop_relay()
+    idle.variables["RELAY_AUDIT_KEY"] = KEY
+    told = await relay_in_thread(idle, "audit", "verify")
+    [chain] = {word for word in told.out.split("`")[1].split() if word.startswith("chn_")}
+    assert (told.status, f"`relay audit accept {chain}` says so" in told.out) == (1, True)
+    await idle.start_relay()
+    said = await relay_in_thread(idle, "audit", "accept", chain)
+    assert (said.status, said.out.startswith(f"accepted {chain} up to its number ")) == (0, True)
+    found = await _verify(idle)
+    assert found["good"]
+    assert [one["chain"] for one in found["chains"] if one["accepted"]] == [chain]
+    assert audited(idle, "audit.chain_accepted") == ["operator"]
+    again = await relay_in_thread(idle, "audit", "accept", "chn_nowhere")
+    assert (again.status, "there is no chain 'chn_nowhere'" in again.err) == (1, True)
 
 
 async def test_a_killed_relay_leaves_a_record_that_verifies_and_the_next_one_logs_its_end(

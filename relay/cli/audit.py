@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from relay.cli.asking import answered
 from relay.cli.ending import failed, misused
 from relay.cli.table import line
 from relay.config import ConfigError, audit_keys, store_url
 from relay.config.durations import duration
-from relay.control import AUDIT_KEY, AUDIT_PAGE, Answer, Ask, ControlError, asking
+from relay.control import ACCEPT, AUDIT_KEY, AUDIT_PAGE, Answer, Ask, ControlError, asking
 from relay.domain.audit import ANCHOR, Anchor, Entry, Keys, anchors_in
 from relay.domain.canonical import canonical_json
 from relay.domain.verification import Seen, Verification
@@ -38,6 +39,16 @@ def export(parsed: Namespace) -> int:
 def verify(parsed: Namespace) -> int:
     """Say whether the record is as it was written; exit status 1 when it is not."""
     return _ended(lambda: asyncio.run(_verify(parsed)))
+
+
+def accept(parsed: Namespace) -> int:
+    """Stand for a chain that a relay wrote which ran without RELAY_AUDIT_KEY."""
+    return answered(
+        parsed,
+        ACCEPT,
+        {"chain": parsed.chain},
+        lambda found: print(f"accepted {found['accepted']} up to its number {found['up_to']}"),
+    )
 
 
 def _ended(run: Callable[[], int]) -> int:
@@ -161,7 +172,10 @@ def _found(verification: Verification, names: Mapping[str, str]) -> Answer:
         "good": not verification.problems,
         "entries": sum(seen.entries for seen in verification.chains.values()),
         "before_chains": verification.before_chains,
-        "chains": [_chain(seen, names) for seen in verification.chains.values()],
+        "chains": [
+            {**_chain(seen, names), "accepted": seen.id in verification.accepted}
+            for seen in verification.chains.values()
+        ],
         "problems": [
             {**vars(one), "wrong": one.wrong.value, "words": str(one)} for one in verification.problems
         ],
@@ -193,6 +207,8 @@ def _tell(verification: Verification, names: Mapping[str, str]) -> None:
     weak = sum(names.get(seen.key_id) == _STORE_KEY for seen in chains)
     if weak:
         print(f"{weak} of {len(chains)} chains are signed with the store's own key: who has the file has it")
+    for chain in sorted(verification.accepted):
+        print(f"{line(chain)}: RELAY_AUDIT_KEY stands for it as it ended, by `relay audit accept`")
     entries = sum(seen.entries for seen in chains)
     verdict = "the record is NOT as it was written" if verification.problems else "nothing was changed"
     print(f"{entries} entries in {len(chains)} chains: {verdict}")

@@ -1,17 +1,11 @@
 """`relay deliveries`: asks the running relay, or the store when none runs, and prints what it says."""
 
-import asyncio
 import json
-import os
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Any
 
-from relay.cli.ending import failed, misused
+from relay.cli.asking import answered
 from relay.cli.table import line, moment, print_table
-from relay.config import ConfigError, audit_keys, store_url
-from relay.control import ControlError, ask
-from relay.store import StoreError
 
 _COLUMNS = ("ID", "KIND", "STATE", "ENVIRONMENT", "CREATED", "TRIES", "NEXT", "LAST ERROR")
 
@@ -19,39 +13,22 @@ _COLUMNS = ("ID", "KIND", "STATE", "ENVIRONMENT", "CREATED", "TRIES", "NEXT", "L
 def list_page(parsed: Namespace) -> int:
     """List deliveries, newest first."""
     facts = {"state": parsed.state or "", "after": parsed.after, "limit": str(parsed.limit)}
-    return _answered(parsed, "deliveries.list", facts, lambda found: _print_page(parsed, found))
+    return answered(parsed, "deliveries.list", facts, lambda found: _print_page(parsed, found))
 
 
 def show(parsed: Namespace) -> int:
     """Show one delivery."""
-    return _answered(parsed, "deliveries.show", {"id": parsed.id}, _print_whole)
+    return answered(parsed, "deliveries.show", {"id": parsed.id}, _print_whole)
 
 
 def retry(parsed: Namespace) -> int:
     """Send a failed delivery again."""
-    return _answered(
+    return answered(
         parsed,
         "deliveries.retry",
         {"id": parsed.id},
         lambda found: print(f"sending {found['retried']} again"),
     )
-
-
-def _answered(
-    parsed: Namespace, question: str, facts: dict[str, str], tell: Callable[[dict[str, Any]], None]
-) -> int:
-    """Ask and print the answer, for a script or by `tell` for a person."""
-    try:
-        found = asyncio.run(ask(store_url(os.environ), question, facts, audit_keys(os.environ)))
-    except ConfigError as problem:
-        return misused(problem)
-    except (ControlError, StoreError) as problem:
-        return failed(problem)
-    if parsed.json:
-        print(json.dumps(found, ensure_ascii=False))
-    else:
-        tell(found)
-    return 0
 
 
 def _print_page(parsed: Namespace, found: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from argparse import Namespace
+from importlib import import_module
 from pathlib import Path
 
 from relay.app import App, PartEndedError, StartError, json_log
@@ -42,6 +43,8 @@ async def _until_signalled(app: App) -> None:
 
 async def _settled(app: App) -> None:
     await app.ready.wait()
+    # Imported now that nobody waits for it, and not at the first card.
+    await asyncio.to_thread(import_module, "relay.domain.secret_patterns")
     # What stands now stands until the end: the collector need not walk over it again and again.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from relay.domain.canonical import canonical_json
 
 OPENED, CLOSED, PRUNED = "audit.chain_opened", "audit.chain_closed", "audit.pruned"
+ACCEPTED = "audit.chain_accepted"  # of a chain that the store's own key signed: its owner stands for it
 ANCHOR = "audit.anchor"  # of a line elsewhere: in a log, or at the end of an export
 _DIGITS = 32  # half of what HMAC-SHA256 gives: as RFC 2104 allows, and half the room
 BEFORE_CHAINS = ""  # the chain of what was recorded before there were chains

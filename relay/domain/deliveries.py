@@ -26,6 +26,7 @@ class Kind(StrEnum):
 
     MESSAGE = "message"  # a person's message, to the environment
     DECISION = "decision"  # a decision on a tool call, to the environment
+    STOP = "stop"  # the end of a turn, once the denial that goes with it was seen to arrive
     ANSWER = "answer"  # the same decision over the status sockets, where the first way did not take effect
     ROOT = "root"  # the message that quotes a command and whose thread carries the rest
     STATUS = "status"  # how a message fares, in its thread
@@ -115,6 +116,8 @@ _LONGEST_STATED = 300.0  # a destination that asks for an hour is asked again so
 MESSAGE_DEADLINE = timedelta(hours=24)
 WHISPER_DEADLINE = timedelta(minutes=25)  # a response_url lives 30 minutes
 REMINDER_DEADLINE = timedelta(minutes=10)  # later, nobody knows any more what it was about
+STOP_WAITS = timedelta(seconds=10)  # for the denial: of several calls, it arrives when all are decided
+STOP_DEADLINE = timedelta(minutes=5)  # later, it would end something else
 LEASE = timedelta(seconds=10)
 
 

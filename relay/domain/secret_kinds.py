@@ -1,6 +1,6 @@
-"""Where the secrets of a text stand: vendors' keys as detect-secrets knows them, passwords as people write.
+"""Where the secrets of a text stand.
 
-Every pattern here and every one taken over is linear in the text, or bounded: an agent writes it.
+Every pattern here and in `secret_patterns` is linear in the text, or bounded: an agent writes it.
 And none hides what a shell would carry out: but for what vendors' keys and private keys are made of,
 a span holds no character that ends a word's being a word.
 """
@@ -10,90 +10,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
 
-from detect_secrets.plugins.aws import AWSKeyDetector
-from detect_secrets.plugins.basic_auth import BasicAuthDetector
-from detect_secrets.plugins.discord import DiscordBotTokenDetector
-from detect_secrets.plugins.github_token import GitHubTokenDetector
-from detect_secrets.plugins.mailchimp import MailchimpDetector
-from detect_secrets.plugins.npm import NpmDetector
-from detect_secrets.plugins.sendgrid import SendGridDetector
-from detect_secrets.plugins.slack import SlackDetector
-from detect_secrets.plugins.square_oauth import SquareOAuthDetector
-from detect_secrets.plugins.stripe import StripeDetector
-from detect_secrets.plugins.twilio import TwilioKeyDetector
+from relay.domain.shell_names import NONE, Uses
 
 Span = tuple[int, int, str]
 
-# A kind, what a text has without which there is none of it, and what one looks like. By whole match:
-# what a key is made of goes on for as long as its characters do.
-_KEYS = (
-    ("AWS key", "AKIA ASIA ABIA ACCA A3T", AWSKeyDetector.denylist[0]),
-    ("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", GitHubTokenDetector.denylist[0]),
-    ("Slack token", "xox XOX", SlackDetector.denylist[0]),
-    ("Slack webhook", "hooks.slack.com", SlackDetector.denylist[1]),
-    ("Stripe key", "k_live_", StripeDetector.denylist[0]),
-    ("npm token", "npm_", re.compile(r"npm_[A-Za-z0-9]{36}")),
-    ("SendGrid key", "SG.", SendGridDetector.denylist[0]),
-    ("Square secret", "sq0csp-", SquareOAuthDetector.denylist[0]),
-    ("Twilio key", "SK", TwilioKeyDetector.denylist[1]),
-    ("Mailchimp key", "-us", MailchimpDetector.denylist[0]),
-    # What detect-secrets does not know, or knows only in old forms.
-    ("GitHub token", "github_pat_", re.compile(r"github_pat_\w{30,}")),
-    ("GitLab token", "gl", re.compile(r"\bgl(?:pat|oas|ptt|dt|rt|cbt|ft|soat|agent|imt)-[\w-]{20,}")),
-    ("Slack token", "xox xapp-", re.compile(r"\bx(?:ox[a-z]|app)-[\w.-]{20,}")),
-    ("Stripe key", "k_live_ k_test_ whsec_", re.compile(r"\b(?:[rs]k_(?:live|test)|whsec)_\w{20,}")),
-    ("JSON web token", "eyJ", re.compile(r"(?<![\w-])eyJ[\w-]{10,}(?:\.[\w-]*){2,4}")),
-    ("Anthropic key", "sk-ant-", re.compile(r"\bsk-ant-[\w-]{20,}")),
-    ("Letta key", "sk-let-", re.compile(r"\bsk-let-[\w-]{20,}")),
-    ("OpenAI key", "sk-", re.compile(r"\bsk-(?!ant-|let-)(?:proj-|svcacct-|admin-)?\w[\w-]{30,}")),
-    ("Google key", "AIza", re.compile(r"AIza[\w-]{35}")),
-    ("Google secret", "GOCSPX- ya29.", re.compile(r"\b(?:GOCSPX-[\w-]{20,}|ya29\.[\w-]{20,})")),
-    ("PyPI token", "pypi-AgE", re.compile(r"pypi-AgE[\w-]{30,}")),
-    ("Hugging Face token", "hf_", re.compile(r"\bhf_[A-Za-z]{30,}")),
-    ("DigitalOcean token", "_v1_", re.compile(r"\bdo[opr]_v1_[0-9a-f]{64}")),
-    ("Telegram token", ":AA", re.compile(r"\b\d{8,10}:AA[\w-]{33}(?![\w-])")),
-    ("Azure key", "AccountKey=", re.compile(r"(?<=AccountKey=)[A-Za-z0-9+/]{86}==")),
-    ("age key", "AGE-SECRET-KEY-", re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{58}")),
-    ("Discord token", ".", DiscordBotTokenDetector.denylist[0]),
-)
 _GOES_ON = re.compile(r"[\w-]*")
-# What people write after an option, as far as it is one word to a shell.
-_ONE_WORD = r"[^\s;&|<>(){}`$\"']{3,200}"
-# By group: what stands around them tells what they are. Looked for in any case where the word is small.
-_WITHIN = (
-    ("AWS key", "aws", AWSKeyDetector.denylist[1]),
-    ("npm token", "_authtoken npm", NpmDetector.denylist[0]),
-    ("password", "://", BasicAuthDetector.denylist[0]),
-    (
-        "credentials",
-        "authorization",
-        re.compile(
-            r"authorization[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?(?:bearer|token|basic|apikey)[ \t]{1,3}"
-            r"([\w.~+/=-]{8,})",
-            re.IGNORECASE,
-        ),
-    ),
-    ("credentials", "bearer", re.compile(r"Bearer ([\w.~+/=-]{20,})")),
-    (
-        "password",
-        "curl",
-        re.compile(
-            rf"curl\b[^\n|;&]{{0,160}}?\s(?:-u|--user)[ \t=]{{0,2}}[\"']?[^\s:\"'$]{{1,80}}:({_ONE_WORD})"
-        ),
-    ),
-    ("password", "sshpass", re.compile(rf"sshpass[ \t]{{1,3}}-p[ \t]{{0,3}}[\"']?({_ONE_WORD})")),
-    ("password", "mysql", re.compile(rf"mysql\w{{0,10}}\b[^\n|;&]{{0,160}}?\s-p({_ONE_WORD})")),
-    (
-        "password",
-        "docker login",
-        re.compile(rf"docker login\b[^\n|;&]{{0,160}}?\s-p[ \t]{{0,3}}[\"']?({_ONE_WORD})"),
-    ),
-    (
-        "password",
-        "password identified",
-        re.compile(r"\b(?:password|identified by)[ \t]{1,3}'([^'\n]{3,200})'", re.IGNORECASE),
-    ),
-)
 
 _WORDS = (
     r"(?:pass(?:word|wd|phrase|code)|(?<![a-z])pwd|(?<=[_-])pass|secret|token|credentials?"
@@ -109,6 +30,7 @@ _VALUE = re.compile(
 )
 _LONGEST = 200  # of words; what goes on for longer is one run of what keys are made of
 _ONE_RUN = re.compile(r"[\w.~+/=:%-]{1,4000}")
+_ALIAS = re.compile(r"\balias[ \t][^\n;|&]{0,60}\Z")  # a command by another name
 _OPTION = re.compile(r"--[\w-]{0,40}\Z")
 _VARIABLE = re.compile(r"(?:\A|[^\w.])[A-Z0-9_]{0,60}\Z")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
@@ -154,15 +76,16 @@ def may_be_hidden(text: str) -> bool:
 
 
 @lru_cache(maxsize=32)  # a card is laid out again at every change, of the same texts
-def spans(text: str, ends: frozenset[int] = frozenset()) -> tuple[Span, ...]:
+def spans(text: str, ends: frozenset[int] = frozenset(), names: Uses = NONE) -> tuple[Span, ...]:
     """Return where secrets stand in a text and of which kind, the surest first; they may overlap.
 
     `ends` are the line breaks between the items of a list: no others part an option from its value.
+    `names` tells what is done with names, in this text and in those that it belongs to.
     """
     small = text.translate(_SMALL)
-    surest = [*_blocks(text), *_keys(text, small)]
+    surest = [*_blocks(text), *_keys(text), *([] if names.all else _within(text, small))]
     taken = sorted(surest)
-    return (*surest, *(one for one in _assigned(text, small, ends) if not _holds(one, taken)))
+    return (*surest, *(one for one in _assigned(text, small, ends, names) if not _holds(one, taken)))
 
 
 _SMALL = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}  # never changes the length
@@ -174,14 +97,21 @@ def _holds(span: Span, surer: list[Span]) -> bool:
     return at < len(surer) and surer[at][0] < span[1]
 
 
-def _keys(text: str, small: str) -> Iterator[Span]:
-    for kind, signs, pattern in _KEYS:
+def _keys(text: str) -> Iterator[Span]:
+    from relay.domain.secret_patterns import KEYS
+
+    for kind, signs, pattern in KEYS:
         end = 0
         while any(sign in text for sign in signs.split()) and (found := pattern.search(text, end)):
             rest = _GOES_ON.match(text, found.end())
             end = rest.end() if rest else found.end()
             yield found.start(), end, kind
-    for kind, signs, pattern in _WITHIN:
+
+
+def _within(text: str, small: str) -> Iterator[Span]:
+    from relay.domain.secret_patterns import WITHIN
+
+    for kind, signs, pattern in WITHIN:
         if not any(sign in small for sign in signs.split()):
             continue
         quotes = _Quotes(text)
@@ -190,7 +120,7 @@ def _keys(text: str, small: str) -> Iterator[Span]:
                 yield *found.span(1), kind
 
 
-def _assigned(text: str, small: str, ends: frozenset[int]) -> Iterator[Span]:
+def _assigned(text: str, small: str, ends: frozenset[int], names: Uses) -> Iterator[Span]:
     end, quotes = 0, _Quotes(text)
     for word in _SECRET_WORD.finditer(small):
         found = _VALUE.match(text, word.end()) if word.start() >= end else None
@@ -201,9 +131,19 @@ def _assigned(text: str, small: str, ends: frozenset[int]) -> Iterator[Span]:
         before = text[max(0, word.start() - 80) : word.start()]
         if not may_be_hidden(found[group]) or not _is_meant(found, group, name, before):
             continue
+        if _ALIAS.search(before) or _is_used(names, before, name, found[group]):
+            continue
         if group == "bare" or quotes.opens(found.start(group)):
             end = found.end()
             yield *found.span(group), _kind(name)
+
+
+def _is_used(names: Uses, before: str, name: str, value: str) -> bool:
+    """Return whether a value has to be seen for what is done elsewhere with the variable it is set to."""
+    begin = len(before)
+    while begin and (before[begin - 1].isalnum() or before[begin - 1] == "_"):
+        begin -= 1
+    return names.shows(before[begin:] + name, value, signed=before[:begin].endswith("$"))
 
 
 def _is_meant(found: re.Match[str], group: str, name: str, before: str) -> bool:

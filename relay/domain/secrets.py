@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any
 
 from relay.domain.secret_kinds import may_be_hidden, names_a_secret, spans
+from relay.domain.shell_names import NONE, uses
 
 _WHOLE_MARK = r"‹secret \d+: [^‹›\n]{0,40}›"
 # A mark, what is left of one, and what only looks like one.
@@ -51,11 +52,18 @@ class _Marks:
 
     def __init__(self) -> None:
         self.found = 0
+        self._names = NONE
         self._mark_of: dict[tuple[type, Any], str] = {}
         self._secret_of: dict[str, Any] = {}
 
     def over(self, value: Any) -> Any:
-        return _rewritten(value, self._text, self._texts, self._named)
+        self._names = uses(value)
+        return _rewritten(value, self._text, self._texts, self._named, self._kind)
+
+    def _kind(self, name: object, held: Any) -> str:
+        """Return which kind of secret is held under a name, empty where it has to be seen."""
+        kind = names_a_secret(name)
+        return "" if kind and self._names.shows(str(name), held) else kind
 
     def put_back(self, text: str) -> Any:
         if text in self._secret_of:
@@ -94,7 +102,7 @@ class _Marks:
         """Mask texts that belong together: a key may stand a line an item, a password after its option."""
         whole = "\n".join(texts)
         ends = frozenset(accumulate((len(text) + 1 for text in texts[:-1]), initial=-1)) - {-1}
-        found = _apart([*spans(whole, ends), *_lookalikes(whole)])
+        found = _apart([*spans(whole, ends, self._names), *_lookalikes(whole)])
         masked: list[str] = []
         begin = 0
         for text in texts:
@@ -148,6 +156,7 @@ def _rewritten(
     text: Callable[[str], Any],
     texts: Callable[[list[str]], list[Any]],
     named: Callable[[str, Any], Any] = _unnamed,
+    kind_of: Callable[[object, Any], str] = lambda name, _: names_a_secret(name),
 ) -> Any:
     """Return a copy of a JSON value with every text rewritten; as deep as it likes, for it walks no stack."""
     root: list[Any] = [None]
@@ -161,7 +170,7 @@ def _rewritten(
             for name, held in one.items():
                 shown = text(name)
                 copy[shown] = None
-                inner.append((copy, shown, held, names_a_secret(name)))
+                inner.append((copy, shown, held, kind_of(name, held)))
         elif isinstance(one, list | tuple):
             items = list(one)
             if not kind and items and all(isinstance(item, str) for item in items):

@@ -4,8 +4,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from relay.domain.audit import BEFORE_CHAINS, CLOSED, OPENED, PRUNED, Anchor, Entry, Keys, is_right, is_same
+from relay.domain.audit import (
+    ACCEPTED,
+    BEFORE_CHAINS,
+    CLOSED,
+    OPENED,
+    PRUNED,
+    Anchor,
+    Entry,
+    Keys,
+    is_right,
+    is_same,
+)
 
 _MOST_PROBLEMS = 1_000  # of a record that was rewritten nobody reads every line
 
@@ -37,7 +49,8 @@ _WORDS = {
     Wrong.UNKNOWN_KEY: "it is signed with a key that is not known here (see RELAY_AUDIT_KEY)",
     Wrong.WEAK_KEY: (
         "it is signed with the store's own key, behind what RELAY_AUDIT_KEY signed: a relay ran without that "
-        "key (give it to every relay and every command), or somebody who has the file wrote it"
+        "key (give it to every relay and every command), or somebody who has the file wrote it. If it was "
+        "your relay, `relay audit accept {chain}` says so on the record, signed with your key"
     ),
     Wrong.WEAK_BASE: (
         "the numbers to {last} are gone, and what stands for them is signed with the store's own key, which "
@@ -60,7 +73,7 @@ class Problem:
         numbers = f"number {self.first} was"
         if self.last > self.first:
             numbers = f"numbers {self.first} to {self.last} were"
-        words = _WORDS[self.wrong].format(numbers=numbers, first=self.first, last=self.last)
+        words = _WORDS[self.wrong].format(numbers=numbers, first=self.first, last=self.last, chain=self.chain)
         return f"{self.chain or 'entries without a chain'}: {words}"
 
 
@@ -77,6 +90,7 @@ class Seen:
     pruned_to: int = 0
     pruned_at: datetime | None = None
     closed: bool = False
+    accepts: list[Anchor] = field(default_factory=list)  # ends of weak chains that it stands for
     gaps: set[int] = field(default_factory=set)
 
 
@@ -117,6 +131,10 @@ class Verification:
         for seen in self.chains.values():
             for number in sorted(seen.gaps):
                 self._wrong(seen.id, Wrong.REMOVED, number)
+        accepted = self.accepted
+        self.problems[:] = [
+            one for one in self.problems if one.wrong is not Wrong.WEAK_KEY or one.chain not in accepted
+        ]
         for chain, numbers in self._known.items():
             found = self.chains.get(chain)
             if found is None:
@@ -124,6 +142,27 @@ class Verification:
             elif found.last < max(numbers):
                 self._wrong(chain, Wrong.CUT, max(numbers))
         return self.problems
+
+    @property
+    def accepted(self) -> set[str]:
+        """The chains of the store's own key for which the owner's stands: nothing was added since."""
+        return {
+            end.chain
+            for seen in self.chains.values()
+            for end in seen.accepts
+            if end.chain in self.chains and self.chains[end.chain].last == end.number
+        }
+
+    def _take_accepted(self, seen: Seen, ends: Iterable[Any], number: int) -> None:
+        """Take the owner's word for chains that the store's own key signed: for them as they ended."""
+        try:
+            anchors = [Anchor.read(end) for end in ends]
+        except (KeyError, TypeError, ValueError):
+            self._wrong(seen.id, Wrong.EDITED, number)
+            return
+        for anchor in anchors if seen.key_id != self._weak_id else ():
+            seen.accepts.append(anchor)
+            self._take_end(anchor, "")
 
     def _take_base(self, seen: Seen, base: Entry) -> None:
         """Go on from a base: whoever signed it had seen that all before it was good."""
@@ -137,6 +176,8 @@ class Verification:
             self._wrong(seen.id, Wrong.WEAK_BASE, base.number)
         else:
             self._take_key(seen, base.number)
+            if signer != self._weak_id:
+                self._take_accepted(seen, base.facts.get("accepts", ()), base.number)
         if self._never_pruned:
             self._wrong(seen.id, Wrong.PRUNED, base.number)
         if self.before_chains:  # they are older, and went first
@@ -164,6 +205,8 @@ class Verification:
             self._wrong(seen.id, Wrong.EDITED, entry.number)
         elif entry.action == OPENED:
             self._take_opening(seen, entry)
+        elif entry.action == ACCEPTED:
+            self._take_accepted(seen, [entry.facts], entry.number)
         seen.last, seen.mac, seen.closed = entry.number, entry.mac, entry.action == CLOSED
         seen.entries += 1
         self._compare(entry.anchor)

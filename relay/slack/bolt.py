@@ -13,7 +13,6 @@ from relay.slack import sentences
 from relay.slack.actions import Actions, listener_of
 from relay.slack.commands import Commands
 from relay.slack.deciding import Deciding
-from relay.slack.deny_stop import StopAfter
 from relay.slack.door import SlackDoor
 from relay.slack.events import Events
 from relay.slack.forms.kinds import FORMS
@@ -61,15 +60,14 @@ def _register(
     app.command(door.config.slack.command)(commands.take)
     for action_id in ("approve", "deny", "retry", "details", "stop"):
         app.action(action_id)(getattr(actions, action_id))
-    stop_after = StopAfter(door, tell, deciding, stops)
     patience = Patience(door, tell, deciding)
     app.action("ask_again")(patience.ask_again)
     # What else a card's menu does, by the name of its option.
     options: dict[str, Option] = {"snooze": patience.snooze}
-    opening = Opening(door, tell, deciding, stop_after, options)
+    opening = Opening(door, tell, deciding, options)
     for action_id in ("deny_reason", "edit", "more"):
         app.action(action_id)(getattr(opening, action_id))
-    submitting = Submitting(door, tell, deciding, stop_after)
+    submitting = Submitting(door, tell, deciding)
     for form in FORMS:
         app.view(form)(submitting.take)
     app.action("revoke")(Revocations(door, tell, deciding, home).revoke)

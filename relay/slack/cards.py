@@ -69,6 +69,15 @@ def card(
     return Post(text, numbered(blocks, f"{approval.id}/{approval.revision}"))
 
 
+def moved(approval: Approval, places: Sequence[str]) -> Post:
+    """Return the card of a request in a place where it is no longer asked about: it says where it is."""
+    tool, headline = visible(approval.asked.tool_name), _headline(approval)
+    where = " and ".join(dict.fromkeys(places)) or "another place"
+    said = f":arrow_right: The rules have changed: this is decided in {where} now, no longer here."
+    blocks: Blocks = [header(f"{tool}: {headline}"), context(_who(approval)), section(said)]
+    return Post(f"{escape(tool)}: {headline}", numbered(blocks, f"{approval.id}/{approval.revision}"))
+
+
 _HEADLINES = {
     State.PENDING: "approval needed",
     State.DECIDED: "{decided}, being delivered",

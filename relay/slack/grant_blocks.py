@@ -8,6 +8,7 @@ from relay.domain.grants import LIKE, Grant, grant_of
 from relay.domain.secrets import mask
 from relay.slack.blocks import Block, actions, button, confirm, context
 from relay.slack.mrkdwn import code, day_and_time
+from relay.use_cases.grants import OPERATOR
 
 _ID_LIMIT = 60
 _GLOB_LIMIT = 120
@@ -27,7 +28,8 @@ def on_card(approval: Approval, grant: Grant) -> Iterator[Block]:
 def terms(grant: Grant) -> str:
     """Return for which input a grant is, until when, and how often it was used."""
     if grant.revoked_at is not None:
-        ended = f"revoked by <@{grant.revoked_by}> at {day_and_time(grant.revoked_at)}"
+        who = "the operator" if grant.revoked_by == OPERATOR else f"<@{grant.revoked_by}>"
+        ended = f"revoked by {who} at {day_and_time(grant.revoked_at)}"
     else:
         ended = f"until {day_and_time(grant.expires_at)}"
     return f"{_inputs(grant)} {ended}, {grant.uses} of {grant.most_uses} uses"

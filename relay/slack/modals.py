@@ -40,15 +40,27 @@ def details(approval: Approval) -> Block:
 
 
 def _parts(of: arguments.Shown) -> Iterator[tuple[Block, str]]:
-    yield from _of_input(of.input, " is now" if of.was is not None else "")
-    yield from _of_input(of.was or {}, " was")
+    yield from _of_input(of.input, of.input if of.was is None else of.was)
     for change in of.changes:
         yield diffs.heading(change), visible(change.text)
 
 
-def _of_input(tool_input: Mapping[str, Any], after: str) -> Iterator[tuple[Block, str]]:
-    for name, value in tool_input.items():
-        yield line(arguments.named(name, _NAME_LIMIT), after), visible(arguments.written(value))
+def _of_input(present: Mapping[str, Any], was: Mapping[str, Any]) -> Iterator[tuple[Block, str]]:
+    """Yield every argument; of those that somebody changed both values, the former one first."""
+    for name in [*present, *(name for name in was if name not in present)]:
+        if name in present and name in was and present[name] == was[name]:
+            yield _value(name, "", present[name])
+            continue
+        yield _value(name, " was", was[name]) if name in was else _absent(name, " was")
+        yield _value(name, " is now", present[name]) if name in present else _absent(name, " is now")
+
+
+def _value(name: str, after: str, value: Any) -> tuple[Block, str]:
+    return line(arguments.named(name, _NAME_LIMIT), after), visible(arguments.written(value))
+
+
+def _absent(name: str, after: str) -> tuple[Block, str]:
+    return line(arguments.named(name, _NAME_LIMIT), after), "(not given)"
 
 
 def _close(of: arguments.Shown) -> Iterator[tuple[Block, str]]:

@@ -144,7 +144,7 @@ def _terms(approval: Approval) -> str:
 
 
 def _silence(approval: Approval) -> str:
-    said = [f"expires at {_day(approval.expires_at)}{_then(approval)}"] if approval.expires_at else []
+    said = [f"expires {_day(approval.expires_at)}{_then(approval)}"] if approval.expires_at else []
     if approval.nudges:
         times = {1: "once", 2: "twice"}.get(approval.nudges, f"{approval.nudges} times")
         said.append(f"reminded {times}")

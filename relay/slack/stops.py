@@ -23,8 +23,8 @@ StopTurn = Callable[[Runtime], Awaitable[bool | None]]
 class Stops:
     """Stops turns for who may, and says what came of it.
 
-    Not a delivery: a stop that arrives late would end something else. `runs_for` tells the messages
-    whose turn is seen to run in a conversation.
+    No delivery, but for the one that goes with a denial: a stop that arrives late would end something else.
+    `runs_for` tells the messages whose turn is seen to run in a conversation.
     """
 
     def __init__(
@@ -43,22 +43,35 @@ class Stops:
         """Stop something without keeping the acknowledgement waiting."""
         self._tell.soon(self._guarded(stopping))
 
-    async def stop(self, runtime: Runtime, person: Person, listener: Listener, key: str) -> None:
-        """Stop the turn of a conversation, if the person may, and say what came of it. Raises StoreError."""
+    def runs_for(self, runtime: Runtime) -> tuple[str, ...]:
+        """Return the messages whose turn is seen to run in a conversation; empty: it is not seen."""
+        return self._runs_for(runtime)
+
+    async def stop(
+        self, runtime: Runtime, person: Person, listener: Listener, key: str, *, patient: bool = False
+    ) -> bool | None:
+        """Stop the turn of a conversation, if the person may, and say what came of it. Raises StoreError.
+
+        Return whether there was one to stop; None: the environment was not reached, of which nothing is
+        said where whoever calls is `patient` and tries again.
+        """
         door, now = self._door, self._door.clock()
         stop = Stop(door.workspace.team_id, runtime, person, key, self._runs_for(runtime))
         begun = await door.store.transact(lambda tx: begin_stop(tx, stop, door.rights, now))
         if begun.again:
-            return
+            return False
         if not begun.verdict.allowed:
             await self._tell.now(listener, sentences.refused_stop(begun.verdict.reason))
-            return
+            return False
         stopped = await self._stop_turn(runtime)
+        if stopped is None and patient:
+            return None
         ended = door.clock()
         await door.store.transact(lambda tx: end_stop(tx, stop, begun.message_ids, ended, stopped=stopped))
         door.log.info("turn.stop", user_id=person.user_id, environment=runtime.environment, stopped=stopped)
         said = {True: sentences.STOPPED, False: sentences.NOTHING_RUNS, None: sentences.NOT_STOPPED}
         await self._tell.now(listener, said[stopped])
+        return stopped
 
     async def in_channel(
         self, person: Person, listener: Listener, key: str, otherwise: Runtime | None

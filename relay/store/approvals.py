@@ -20,7 +20,6 @@ from relay.store.tables import copies, deliveries, messages
 _open = t.c.state.in_(
     [literal_column(f"'{state}'") for state in (State.PENDING, State.DECIDED, State.FAILED, State.EXPIRED)]
 )
-_LOOKED_BACK = 2_000
 _PENDING = Statement(
     select(t.c.id, t.c.tool_name)
     .where(
@@ -36,6 +35,12 @@ _PENDING = Statement(
 
 # Built once: to build a statement costs more than SQLite takes for a row.
 _GET = select(t).where(t.c.id == bindparam("which"))
+_SHOWED_CODE = (
+    select(t)
+    .where(t.c.team_id == bindparam("team"), t.c.code == bindparam("code"))
+    .order_by(t.c.id.desc())
+    .limit(1)
+)
 _COPIES = select(copies).where(copies.c.approval_id == bindparam("of")).order_by(copies.c.id)
 _DECIDE = Statement(
     update(t)
@@ -51,7 +56,10 @@ _DECIDE = Statement(
 
 @dataclass(frozen=True)
 class Copy:
-    """One card of an approval. `places` are those still to be tried, the present one first."""
+    """One card of an approval. `places` are those still to be tried, the present one first.
+
+    `named` is the place it was made for, whichever took it; a `moved` one only says where it is decided now.
+    """
 
     id: str
     team_id: str
@@ -59,6 +67,8 @@ class Copy:
     places: tuple[str, ...]
     channel_id: str | None
     ts: str | None
+    named: str = ""
+    moved: bool = False
 
 
 class Approvals:
@@ -132,10 +142,8 @@ class Approvals:
         return [read(row) for row in self._connection.execute(query.order_by(t.c.created_at))]
 
     def closed_by_code(self, team_id: str, code: str) -> list[Approval]:
-        """Return the newest of the last requests whose card showed a code; for rare questions."""
-        newest = select(t.c.id).where(t.c.team_id == team_id).order_by(t.c.id.desc()).limit(_LOOKED_BACK)
-        query = select(t).where(t.c.id.in_(newest), t.c.code == code).order_by(t.c.id.desc()).limit(1)
-        return [read(row) for row in self._connection.execute(query)]
+        """Return the newest request, however old, whose card showed a code."""
+        return [read(row) for row in self._connection.execute(_SHOWED_CODE, {"team": team_id, "code": code})]
 
     def pending_at(
         self, team_id: str, channel_id: str | None, thread_ts: str | None, most: int
@@ -205,27 +213,41 @@ class Approvals:
         *,
         channel_id: str | None = None,
         ts: str | None = None,
+        named: str = "",
     ) -> str:
-        """Add a copy to be posted to the first of `places`, or one already found posted."""
+        """Add a copy to be posted to the first of `places`, or one already found posted.
+
+        `named` is the group whose member it is for.
+        """
         copy_id = new_id("cpy", now)
-        row = {"id": copy_id, "team_id": approval.team_id, "approval_id": approval.id, "places": list(places)}
-        self._connection.execute(insert(copies), {**row, "channel_id": channel_id, "ts": ts})
+        row: dict[str, Any] = {
+            "id": copy_id,
+            "team_id": approval.team_id,
+            "approval_id": approval.id,
+            "places": list(places),
+        }
+        row |= {"channel_id": channel_id, "ts": ts, "named": named or next(iter(places), "")}
+        self._connection.execute(insert(copies), row)
         return copy_id
 
     def copies(self, approval_id: str) -> list[Copy]:
         """Return the copies of a request's card."""
-        return [_copy(row) for row in self._connection.execute(_COPIES, {"of": approval_id})]
+        return [copy_of(row) for row in self._connection.execute(_COPIES, {"of": approval_id})]
+
+    def asking_copies(self, approval_id: str) -> list[Copy]:
+        """Return those that ask: all but the ones that say where it is decided now."""
+        return [copy for copy in self.copies(approval_id) if not copy.moved]
 
     def copy(self, copy_id: str) -> Copy | None:
         """Return one copy."""
         row = self._connection.execute(select(copies).where(copies.c.id == copy_id)).first()
-        return None if row is None else _copy(row)
+        return None if row is None else copy_of(row)
 
     def copy_at(self, channel_id: str, ts: str) -> Copy | None:
         """Return the copy that is posted at a place in Slack; for rare questions: no index helps."""
         query = select(copies).where(copies.c.channel_id == channel_id, copies.c.ts == ts)
         row = self._connection.execute(query).first()
-        return None if row is None else _copy(row)
+        return None if row is None else copy_of(row)
 
     def change_copy(self, copy_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one copy."""
@@ -236,5 +258,7 @@ def _runtime(environment: str, agent_id: str, conversation_id: str) -> tuple[Any
     return (t.c.environment == environment, t.c.agent_id == agent_id, t.c.conversation_id == conversation_id)
 
 
-def _copy(row: Row[Any]) -> Copy:
-    return Copy(row.id, row.team_id, row.approval_id, tuple(row.places), row.channel_id, row.ts)
+def copy_of(row: Row[Any]) -> Copy:
+    """Return the copy of a row."""
+    places = tuple(row.places)
+    return Copy(row.id, row.team_id, row.approval_id, places, row.channel_id, row.ts, row.named, row.moved)

@@ -144,10 +144,23 @@ class Audit:
         """Remove entries that are older than chains."""
         self._connection.execute(delete(t).where(t.c.seq.in_(positions), t.c.chain == BEFORE_CHAINS))
 
-    def rebase(self, position: int, last: Entry, chain_key: str, now: datetime) -> None:
-        """Put a signed base in the place of the entry at a position and of all of its chain before it."""
+    def end_of(self, chain: str) -> tuple[Anchor, str] | None:
+        """Return where a chain ended, and the key it is signed with."""
+        row = self._connection.execute(
+            _READ.where(t.c.chain == chain).order_by(t.c.seq.desc()).limit(1)
+        ).first()
+        return None if row is None else (_entry(row).anchor, _key_of(self._connection, chain))
+
+    def rebase(
+        self, position: int, last: Entry, chain_key: str, now: datetime, accepts: Sequence[Anchor] = ()
+    ) -> None:
+        """Put a signed base in the place of the entry at a position and of all of its chain before it.
+
+        `accepts` are the ends of other chains for which what is removed stood.
+        """
         keys = self._chain.keys
-        facts = {"key": keys.id, "chain_key": chain_key, "mac": last.anchor.mac}
+        facts: dict[str, Any] = {"key": keys.id, "chain_key": chain_key, "mac": last.anchor.mac}
+        facts |= {"accepts": [end.written() for end in accepts]} if accepts else {}
         base = Entry(last.chain, last.number, now, "", PRUNED, "", "", facts)
         text = signed_text(base.anchor, now, "", (PRUNED, "", ""), canonical_json(facts))
         values = {**vars(base), "mac": keys.sign("", text)}

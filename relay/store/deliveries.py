@@ -136,6 +136,16 @@ _WAKE = (
     )
     .values(next_attempt_at=bindparam("due"))
 )
+_HURRY = (
+    update(t)
+    .where(
+        t.c.subject_id == bindparam("of"),
+        t.c.kind == bindparam("sort"),
+        t.c.state == State.PENDING,
+        t.c.next_attempt_at.is_not(None),
+    )
+    .values(next_attempt_at=bindparam("due"))
+)
 _FREE = (
     update(t)
     .where(_live, t.c.state == State.SENDING)
@@ -163,15 +173,16 @@ class Deliveries:
         body: Mapping[str, Any] | None = None,
         deadline: datetime | None = None,
         delivery_id: str | None = None,
+        due: datetime | None = None,
     ) -> str:
-        """Add a delivery behind those of its ordering key and return its id."""
+        """Add a delivery behind those of its ordering key and return its id; it leaves when it is `due`."""
         which = delivery_id or new_id("dlv", now)
         row = {
             "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key,
             "subject_id": subject_id, "environment": environment, "body": dict(body or {}),
             "state": State.PENDING, "attempts": 0, "uncertain": False, "away": False, "created_at": now,
             "deadline": deadline, "lease_until": None, "settled_at": None, "receipt": {}, "last_error": "",
-            "key": ordering_key, "due": now,
+            "key": ordering_key, "due": due or now,
         }  # fmt: skip
         is_head = _ADD.run(self._connection, row).fetchone() != (None,)
         self.wakes = self.wakes or is_head
@@ -281,6 +292,11 @@ class Deliveries:
         """Make due at once whatever waits for `environment` to be back."""
         if self._connection.execute(_WAKE, {"which": environment, "due": now}).rowcount:
             self.wakes = True
+
+    def hurry(self, subject_id: str, kind: Kind, now: datetime) -> None:
+        """Make due at once what speaks for a subject and waits for its time."""
+        if self._connection.execute(_HURRY, {"of": subject_id, "sort": kind, "due": now}).rowcount:
+            self.wakes = self.urgent = True
 
     def change_body(self, delivery_id: str, body: Mapping[str, Any]) -> None:
         """Let a delivery carry something else the next time."""

@@ -27,6 +27,7 @@ _LIVE = (
     .order_by(t.c.expires_at)
     .limit(bindparam("most"))
 )
+_ALL_LIVE = select(t).where(*_usable).order_by(t.c.expires_at, t.c.id).limit(bindparam("most"))
 _USE = (
     update(t)
     .where(t.c.id == bindparam("which"), t.c.uses == bindparam("seen"), *_usable)
@@ -72,6 +73,10 @@ class Grants:
         """Return the grants of a workspace that may be used, those that end first first, at most 200."""
         asked = {"team": team_id, "now": now, "most": _MOST_LISTED}
         return [_read(row) for row in self._connection.execute(_LIVE, asked)]
+
+    def all_live(self, most: int, now: datetime) -> list[Grant]:
+        """Return up to `most` grants that may be used, whoever's; those that end first first."""
+        return [_read(row) for row in self._connection.execute(_ALL_LIVE, {"most": most, "now": now})]
 
     def use(self, grant: Grant, now: datetime) -> bool:
         """Count one use by compare-and-set, and return whether it may be used."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
 
 from relay.store.statement import Statement
 from relay.store.tables import messages as t
@@ -22,6 +22,25 @@ _IN_THREAD = (
     )
     .order_by(t.c.created_at, t.c.id)
     .limit(1)
+)
+_SINCE = (
+    select(t.c.id)
+    .where(
+        t.c.environment == bindparam("environment"),
+        t.c.agent_id == bindparam("agent"),
+        t.c.conversation_id == bindparam("conversation"),
+        # Written out: SQLite takes the partial index for its own condition alone.
+        t.c.turn_ended == literal_column("0"),
+        t.c.state != "failed",
+        t.c.created_at > bindparam("moment"),
+    )
+    .limit(1)
+)
+# Most messages are delivered at the first attempt: that takes one statement.
+_ARRIVED = Statement(
+    update(t)
+    .where(t.c.id == bindparam("which"), t.c.state == "queued")
+    .values(state="delivered", note="", settled_at=bindparam("now", type_=t.c.settled_at.type)),
 )
 
 
@@ -98,9 +117,18 @@ class Messages:
         )
         return [_message(row) for row in self._connection.execute(query.order_by(t.c.created_at, t.c.id))]
 
+    def said_since(self, environment: str, agent_id: str, conversation_id: str, moment: datetime) -> bool:
+        """Return whether somebody has written to a conversation after `moment` whose turn is not over."""
+        of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
+        return self._connection.execute(_SINCE, {**of, "moment": moment}).first() is not None
+
     def change(self, message_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one message."""
         _change(*values).run(self._connection, {"which": message_id, **values})
+
+    def arrived(self, message_id: str, now: datetime) -> bool:
+        """Let a message that was only queued so far be delivered, and return whether it was one."""
+        return _ARRIVED.run(self._connection, {"which": message_id, "now": now}).rowcount == 1
 
     def forget_response_urls(self, before: datetime) -> None:
         """Forget the bearer secrets of messages older than `before`."""

@@ -189,6 +189,8 @@ approvals = Table(
     Column("snoozed_by", String, nullable=False, server_default=""),
     Index("approvals_nudged", "nudge_at", sqlite_where=_NUDGED, postgresql_where=_NUDGED),
     Index("approvals_by_code", "team_id", "code", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    # Of those that are over as well; not by workspace first: the other one is read for all that waits.
+    Index("approvals_by_any_code", "code", "team_id"),
     Index("approvals_by_decision", "team_id", "decided_at", sqlite_where=_DECIDED, postgresql_where=_DECIDED),
     UniqueConstraint(
         "environment", "agent_id", "conversation_id", "tool_call_id", "occurrence", name="approvals_identity"
@@ -212,6 +214,9 @@ copies = Table(
     Column("places", JSON, nullable=False),
     Column("channel_id", String),
     Column("ts", String),
+    # The place it was made for, whichever took it; and whether cards are asked for elsewhere by now.
+    Column("named", String, nullable=False, server_default=""),
+    Column("moved", Boolean, nullable=False, server_default=false()),
     Index("copies_by_approval", "approval_id"),
 )
 

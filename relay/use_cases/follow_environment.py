@@ -14,6 +14,7 @@ from relay.use_cases.answer_again import answer_silence
 from relay.use_cases.cards import refresh_cards
 from relay.use_cases.open_approval import Sighting
 from relay.use_cases.pass_silence import pass_silence
+from relay.use_cases.stop_after import hurry_stop
 
 # After this long a sign with the same tool call id belongs to another call: ids come again.
 _LATE = timedelta(minutes=1)
@@ -159,5 +160,6 @@ def _move(tx: Transaction, approval: Approval, state: State, now: datetime) -> N
         for kind in (Kind.DECISION, Kind.ANSWER):
             for delivery in tx.deliveries.of_subject(approval.id, kind):
                 tx.deliveries.finish(delivery.id, ended, now, "" if state is State.DELIVERED else state.value)
+        hurry_stop(tx, approval, now)
     refresh_cards(tx, approval.id, now)
     tx.record(approval.team_id, now, f"approval.{state.value}", subject=approval.id)

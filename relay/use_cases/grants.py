@@ -17,6 +17,8 @@ from relay.use_cases.evidence import evidence_of
 from relay.use_cases.send_decision import send_decision
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
+OPERATOR = "operator"  # who acts from the command line: no person of the workspace
+
 
 @dataclass(frozen=True)
 class Revoking:
@@ -108,11 +110,21 @@ def revoke_grant(tx: Transaction, revoking: Revoking, rights: Rights, now: datet
         actor = person.user_id
         tx.record(grant.team_id, now, "grant.kept", actor=actor, subject=grant.id, facts=facts)
         return False
-    revoked = tx.grants.revoke(grant.id, person.user_id, now)
+    revoked = _revoke(tx, grant, person.user_id, evidence_of(person), now)
     whisper(tx, listener, Sentence.GRANT_REVOKED if revoked else Sentence.GRANT_OVER, now)
+    return revoked
+
+
+def revoke_by_operator(tx: Transaction, grant: Grant, now: datetime) -> bool:
+    """Revoke a grant at once, for whoever runs the relay; return whether it could still be used."""
+    return _revoke(tx, grant, OPERATOR, {}, now)
+
+
+def _revoke(tx: Transaction, grant: Grant, actor: str, evidence: Mapping[str, Any], now: datetime) -> bool:
+    """Revoke a grant and have every card say so that has to do with it."""
+    revoked = tx.grants.revoke(grant.id, actor, now)
     if revoked:
-        facts = {"uses": grant.uses, **evidence_of(person)}
-        actor = person.user_id
+        facts = {"uses": grant.uses, **evidence}
         tx.record(grant.team_id, now, "grant.revoked", actor=actor, subject=grant.id, facts=facts)
     for approval_id in dict.fromkeys([grant.approval_id, *tx.grants.used_for(grant)]):
         refresh_cards(tx, approval_id, now)

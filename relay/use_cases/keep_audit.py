@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from relay.domain.audit import BEFORE_CHAINS, CLOSED, Anchor, Entry
+from relay.domain.audit import ACCEPTED, BEFORE_CHAINS, CLOSED, Anchor, Entry
 from relay.domain.verification import Problem, Verification, Wrong
 from relay.store.transaction import Transaction
+from relay.use_cases.grants import OPERATOR
 
 # So many are read or removed at once, within a few milliseconds: what people send is stored in between.
 _PAGE = 200
@@ -60,6 +61,27 @@ def end_chain(tx: Transaction, now: datetime) -> None:
         tx.record("", now, CLOSED)
 
 
+class NotAcceptedError(Exception):
+    """A chain cannot be accepted; the message says why."""
+
+
+def accept_chain(tx: Transaction, chain: str, now: datetime) -> Anchor:
+    """Put on the record that a chain which the store's own key signed was the owner's: their key says so.
+
+    Raises NotAcceptedError.
+    """
+    keys, found = tx.audit.chain.keys, tx.audit.end_of(chain)
+    if keys.id == keys.weak_id:
+        raise NotAcceptedError("only RELAY_AUDIT_KEY stands for another chain: give it to the relay, or here")
+    if found is None or chain == BEFORE_CHAINS:
+        raise NotAcceptedError(f"there is no chain {chain!r}: `relay audit verify` names them")
+    end, key_id = found
+    if key_id != keys.weak_id:
+        raise NotAcceptedError(f"{chain} is not signed with the store's own key: there is nothing to accept")
+    tx.record("", now, ACCEPTED, actor=OPERATOR, subject=chain, facts=end.written())
+    return end
+
+
 def audit_page(tx: Transaction, after: int, wanted: Wanted) -> Page:
     """Return the next page of the record."""
     rows = tx.audit.page(after, _PAGE)
@@ -86,6 +108,8 @@ def prune_audit(tx: Transaction, before: datetime, now: datetime) -> Pruned:
     last = {entry.chain: (position, entry) for position, entry in old}
     for chain, (position, entry) in last.items():
         if chain != BEFORE_CHAINS:
-            tx.audit.rebase(position, entry, verification.chains[chain].key_id, now)
+            seen = verification.chains[chain]
+            # What is read up to here is at most what is removed, and what was removed before.
+            tx.audit.rebase(position, entry, seen.key_id, now, seen.accepts)
     tx.audit.forget([position for position, entry in old if entry.chain == BEFORE_CHAINS])
     return Pruned(len(old))

@@ -55,7 +55,7 @@ def retry_delivery(tx: Transaction, delivery: Delivery, actor: str, now: datetim
     if decides and (approval is None or approval.state is not State.FAILED):
         return False
     deadline = None if decides else now + MESSAGE_DEADLINE
-    if not delivery.body and delivery.kind is Kind.WHISPER:
+    if not delivery.body and delivery.kind in (Kind.WHISPER, Kind.STOP):
         return False
     tx.deliveries.reopen(delivery.id, now, deadline)
     if approval is not None:

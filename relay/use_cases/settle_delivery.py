@@ -12,6 +12,7 @@ from relay.use_cases.cards import refresh_cards, refresh_copy
 from relay.use_cases.conversations import forget_conversation, stand_in
 from relay.use_cases.post_reply import lead_to_reply
 from relay.use_cases.send_decision import send_decision
+from relay.use_cases.stop_after import hurry_stop
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
 # Trouble shorter than this is nobody's business: the schedule gets over it unseen.
@@ -48,6 +49,9 @@ def _may_have_arrived(delivery: Delivery, outcome: Outcome) -> bool:
 def _after_message(
     tx: Transaction, delivery: Delivery, settled: Settled, outcome: Outcome, now: datetime
 ) -> None:
+    if isinstance(outcome, Delivered) and tx.messages.arrived(delivery.subject_id, now):
+        _record_message(tx, delivery, "delivered", outcome, now)
+        return
     before = tx.messages.get(delivery.subject_id)
     state = _message_state(delivery, settled, outcome)
     if before is None or state is None or before.state == state:
@@ -59,13 +63,7 @@ def _after_message(
         before.id,
         {"state": state, "note": settled.reason, "settled_at": now if done else before.settled_at or now},
     )
-    tx.record(
-        before.team_id,
-        now,
-        f"message.{state}",
-        subject=before.id,
-        facts={"reason": _why(outcome), "attempts": delivery.attempts},
-    )
+    _record_message(tx, delivery, state, outcome, now)
     if state != "delivered" or before.state != "queued":
         tx.deliveries.add_once(
             Kind.STATUS,
@@ -74,6 +72,11 @@ def _after_message(
             subject_id=before.id,
             now=now,
         )
+
+
+def _record_message(tx: Transaction, delivery: Delivery, state: str, outcome: Outcome, now: datetime) -> None:
+    facts = {"reason": _why(outcome), "attempts": delivery.attempts}
+    tx.record(delivery.team_id, now, f"message.{state}", subject=delivery.subject_id, facts=facts)
 
 
 def _why(outcome: Outcome) -> str:
@@ -109,6 +112,8 @@ def _after_decision(
     if (state, note) == (approval.state, approval.note):
         return
     tx.approvals.change(approval.id, {"state": state, "note": note})
+    if state is State.FAILED:
+        hurry_stop(tx, approval, now)
     refresh_cards(tx, approval.id, now)
     facts = {"reason": _why(outcome), "attempts": delivery.attempts}
     tx.record(approval.team_id, now, f"decision.{settled.state.value}", subject=approval.id, facts=facts)
@@ -137,6 +142,7 @@ def _after_answer(
         _proven(tx, approval, now)
     elif isinstance(outcome, Refused) and not outcome.over:
         tx.approvals.change(approval.id, {"state": State.FAILED, "note": settled.reason})
+        hurry_stop(tx, approval, now)
         refresh_cards(tx, approval.id, now)
         facts = {"reason": _why(outcome), "attempts": delivery.attempts}
         tx.record(approval.team_id, now, "decision.failed", subject=approval.id, facts=facts)
@@ -173,6 +179,7 @@ def _proven(tx: Transaction, approval: Approval, now: datetime) -> None:
     for kind in (Kind.DECISION, Kind.ANSWER):
         for delivery in tx.deliveries.of_subject(approval.id, kind):
             tx.deliveries.finish(delivery.id, DeliveryState.DELIVERED, now)
+    hurry_stop(tx, approval, now)
     refresh_cards(tx, approval.id, now)
     tx.record(approval.team_id, now, "approval.delivered", subject=approval.id, facts={"via": "socket"})
 
@@ -227,7 +234,7 @@ def _after_card(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcom
         tx.approvals.change_copy(
             copy.id, {"channel_id": outcome.receipt["channel"], "ts": outcome.receipt["ts"]}
         )
-    elif isinstance(outcome, Refused):
+    elif isinstance(outcome, Refused) and not copy.moved:
         approval = tx.approvals.get(copy.approval_id)
         if approval is not None and approval.state is State.PENDING:
             _next_place(
@@ -261,7 +268,7 @@ def _next_place(
         tx.approvals.change_copy(copy_id, {"places": list(rest), "channel_id": None, "ts": None})
         refresh_copy(tx, copy_id, approval.team_id, now)
         return
-    others = [one for one in tx.approvals.copies(approval.id) if one.id != copy_id]
+    others = [one for one in tx.approvals.asking_copies(approval.id) if one.id != copy_id]
     if any(one.ts is not None or one.places for one in others):
         tx.approvals.change_copy(copy_id, {"places": [], "channel_id": None, "ts": None})
         return
@@ -272,7 +279,7 @@ def _next_place(
         send_decision(tx, approval, decision, now)
 
 
-def _after_whisper(tx: Transaction, delivery: Delivery, settled: Settled, _: Outcome, __: datetime) -> None:
+def _after_secret(tx: Transaction, delivery: Delivery, settled: Settled, _: Outcome, __: datetime) -> None:
     if settled.state is not DeliveryState.PENDING:
         tx.deliveries.scrub(delivery.id)  # it carried a bearer secret
 
@@ -289,6 +296,7 @@ _CONSEQUENCES: dict[Kind, Callable[[Transaction, Delivery, Settled, Outcome, dat
     Kind.STATUS: _after_status,
     Kind.REPLY: _after_reply,
     Kind.CARD: _after_card,
-    Kind.WHISPER: _after_whisper,
+    Kind.STOP: _after_secret,
+    Kind.WHISPER: _after_secret,
     Kind.REMINDER: _after_reminder,
 }

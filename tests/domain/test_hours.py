@@ -87,6 +87,41 @@ def test_an_hour_that_comes_twice_counts_as_often_as_it_comes() -> None:
     assert within_hours(start, timedelta(hours=4), night) == berlin(2026, 10, 25, 4)
 
 
+def test_hours_of_yesterday_by_the_clock_of_the_zone_still_run() -> None:
+    island = Hours("Pacific/Pago_Pago", frozenset({0}), time(20), time(19))  # eleven hours behind: Monday's
+    start = datetime(2026, 6, 3, 5, tzinfo=UTC)  # there it is Tuesday, six in the evening
+    assert within_hours(start, timedelta(minutes=30), island) == start + timedelta(minutes=30)
+
+
+DAILY = frozenset(range(7))
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "start", "minutes", "reached"),
+    [
+        # Begins, or ends, in the hour that is leapt over: at the leap.
+        (time(2, 30), time(4), SPRING, 10, SPRING.replace(hour=1, minute=10)),
+        (time(1), time(2, 30), SPRING, 90, datetime(2026, 3, 29, 23, 30, tzinfo=UTC)),
+        # In the hour that comes twice: what surely is within the hours.
+        (time(2, 30), time(4), AUTUMN, 10, AUTUMN.replace(hour=1, minute=40)),
+        (time(1), time(2, 30), AUTUMN - timedelta(hours=2), 100, datetime(2026, 10, 26, 0, 10, tzinfo=UTC)),
+        (time(2, 15), time(2, 45), AUTUMN, 30, AUTUMN.replace(hour=1, minute=45)),
+        (time(2, 15), time(2, 45), AUTUMN, 31, datetime(2026, 10, 26, 1, 16, tzinfo=UTC)),
+    ],
+)
+def test_hours_that_touch_the_hour_in_which_clocks_are_set(
+    begin: time, end: time, start: datetime, minutes: int, reached: datetime
+) -> None:
+    hours = Hours("Europe/Berlin", DAILY, begin, end)
+    assert within_hours(start, timedelta(minutes=minutes), hours) == reached
+
+
+def test_where_clocks_are_set_by_half_an_hour_the_leap_is_found_to_the_second() -> None:
+    island = Hours("Australia/Lord_Howe", DAILY, time(2, 10), time(4))  # 2:00 to 2:30 is leapt over
+    start = datetime(2026, 10, 3, 12, tzinfo=UTC)
+    assert within_hours(start, timedelta(minutes=1), island) == datetime(2026, 10, 3, 15, 31, tzinfo=UTC)
+
+
 def test_a_zone_that_this_machine_does_not_know_is_taken_for_utc() -> None:
     unknown, start = Hours("Nowhere/Atall"), datetime(2026, 6, 1, 10, tzinfo=UTC)
     assert within_hours(start, timedelta(hours=1), unknown) == start + timedelta(hours=1)

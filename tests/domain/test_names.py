@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +67,19 @@ def test_the_code_people_type_is_five_letters_none_of_which_is_read_as_another(o
     code = short_code(one, shown)
     assert len(code) == 5
     assert set(code).isdisjoint("IO01") and code == code.upper()
+
+
+@pytest.mark.parametrize(
+    ("chance", "shown"),
+    [
+        (bytes(range(0xF0, 0xFA)), "70f1b2f3f4f5f6f7f8f9"),
+        (bytes(range(0x0F, 0x19)), "7f1091121314151617 18".replace(" ", "")),
+        (bytes([0x1A, 0, 0x7F, 0xC1, 0, 0, 0, 0, 0, 1]), "7a00bfc1000000000001"),
+    ],
+)
+def test_an_id_is_its_milliseconds_and_chance(
+    chance: bytes, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.domain.ids.os.urandom", lambda number: chance[:number])
+    now = datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=UTC)
+    assert new_id("apr", now) == f"apr_018bcfe569f4{shown}"

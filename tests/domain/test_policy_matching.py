@@ -256,6 +256,8 @@ def test_a_rule_that_a_wider_one_stands_before_is_told_with_it() -> None:
     narrow = _rule(name="narrow", channels=frozenset({"C1"}), input={"command": "x"})
     assert list(shadowed(Policy((wide, other, narrow)))) == [(narrow, wide)]
     assert list(shadowed(Policy((narrow, other, wide)))) == []
+    again = _rule(name="again", tools=("Bash",))
+    assert list(shadowed(Policy((wide, narrow, other, again)))) == [(narrow, wide), (again, wide)]
 
 
 @pytest.mark.parametrize(
@@ -272,6 +274,12 @@ def test_a_rule_that_a_wider_one_stands_before_is_told_with_it() -> None:
         ({"requesters": frozenset({"U1"}), "action": Action.ALLOW}, {"requesters": frozenset({"U1"})}, False),
         ({"requesters": frozenset({"U1", "U2"})}, {"requesters": frozenset({"U1"})}, True),
         ({"environments": frozenset({"attic"})}, {}, False),
+        ({"environments": frozenset({"a", "b"})}, {"environments": frozenset({"a"})}, True),
+        ({"environments": frozenset({"a"})}, {"environments": frozenset({"a"})}, True),
+        ({"environments": frozenset({"a"})}, {"environments": frozenset({"a", "b"})}, False),
+        ({"channels": frozenset({"C1"})}, {"channels": frozenset({"C1"})}, True),
+        ({"channels": frozenset({"C1"})}, {"channels": frozenset({"C2"})}, False),
+        ({"requesters": frozenset({"U1"})}, {"requesters": frozenset({"U2"})}, False),
         ({}, {"tools": ("Bash", "Read")}, False),
     ],
 )

@@ -96,3 +96,10 @@ def test_after_its_deadline_it_has_failed_and_says_what_the_last_trouble_was() -
 @given(st.integers(1, 1000), CHANCES)
 def test_a_delivery_without_a_deadline_is_never_given_up_for_time(attempts: int, chance: float) -> None:
     assert settle(_delivery(attempts), Retry("away", away=True), NOW, chance).state is State.PENDING
+
+
+def test_what_waits_says_why_in_the_destination_s_words_and_whether_its_environment_is_away() -> None:
+    settled = settle(_delivery(), Retry("busy", said="come back later", away=True), NOW, 0.5)
+    assert (settled.reason, settled.away) == ("busy: come back later", True)
+    settled = settle(_delivery(), Retry("busy"), NOW, 0.5)
+    assert (settled.reason, settled.away) == ("busy", False)

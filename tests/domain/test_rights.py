@@ -139,3 +139,8 @@ def test_another_approver_takes_nobodys_right_away(
 ) -> None:
     before = _may(person, Circle(users=approvers)).allowed
     assert _may(person, Circle(users=approvers | {more})).allowed or not before
+
+
+def test_of_what_was_not_asked_nothing_is_known() -> None:
+    person = Person("U1", HOME, "Ada", Standing.MEMBER, (Membership("S1", member=True, age=0),))
+    assert (person.in_("S1"), person.in_("S2")) == (True, None)

@@ -187,6 +187,34 @@ def test_a_value_whose_name_says_secret_is_masked_whole(name: str) -> None:
     assert "open sesame" not in str(mask({"options": {name: ["open sesame"]}}).value)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("pin", "password"), ("PASS", "password"), ("db pwd", "password"), ("client secret", "secret"),
+        ("api key", "key"), ("x" * 95 + " token", "token"), ("to\u200bken", ""),
+    ],
+)  # fmt: skip
+def test_a_name_says_which_kind_of_secret_stands_under_it(name: str, kind: str) -> None:
+    assert secret_kinds.names_a_secret(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x --secret id=npmrc1", "x --secret id=npmrc1"),
+        ("x --credentials hunter22", "x --credentials hunter22"),
+        ("x --Secret hunter22", "x --Secret hunter22"),
+        ("token=abc12", "token=abc12"),
+        ("token=abc123", "token=‹secret 1: token›"),
+        ("MY_TOKEN=abc", "MY_TOKEN=‹secret 1: token›"),
+        ("a.TOKEN=abcdefg", "a.TOKEN=abcdefg"),
+        ('x\n"it\'s" token="abc def"', 'x\n"it\'s" token="‹secret 1: token›"'),
+    ],
+)
+def test_what_is_an_assignment_and_what_only_looks_like_one(text: str, shown: str) -> None:
+    assert mask(text).value == shown
+
+
 @pytest.mark.parametrize("name", ["max_tokens", "secret_name", "tokenizer", "passenger", "key", "compass"])
 def test_a_name_that_only_sounds_like_it_is_none(name: str) -> None:
     assert mask({name: "open sesame"}).found == 0
@@ -228,6 +256,74 @@ HIDING = [
     ("echo ‹secret 1: x;reboot›", ";reboot"),
     ("echo secret 1: $(reboot)›", "$(reboot)"),
 ]
+
+
+# Each keeps a command where a secret would be, and has it carried out from there.
+CARRIED_OUT = [
+    ('TOKEN="rm -rf /srv"; $TOKEN', "rm -rf /srv"),
+    ("TOKEN=reboot; ${TOKEN}", "reboot"),
+    ('export TOKEN="reboot"\n"$TOKEN"', "reboot"),
+    ("PASSWORD='reboot'; eval \"$PASSWORD\"", "reboot"),
+    ('PASSWORD="reboot"; bash -c "$PASSWORD"', "reboot"),
+    ("sudo env TOKEN=reboot sh -c '$TOKEN'", "reboot"),
+    ("TOKEN=reboot; echo $TOKEN | sudo sh", "reboot"),
+    ("TOKEN=reboot; printenv TOKEN | sh", "reboot"),
+    ('TOKEN=reboot; bash <<< "$TOKEN"', "reboot"),
+    ("TOKEN=reboot; X=1 $TOKEN", "reboot"),
+    ("TOKEN=reboot; a=$TOKEN; b=$a; $b", "reboot"),
+    ("TOKEN=reboot; if $TOKEN; then :; fi", "reboot"),
+    ("TOKEN=reboot; ssh -t host $TOKEN", "reboot"),
+    ("TOKEN=reboot; $TOKEN = 1", "reboot"),
+    ('TOKEN="-rf /srv"; rm $TOKEN', "-rf /srv"),
+    ("TOKEN=/srv; rm -rf $TOKEN", "/srv"),
+    ("TOKEN='rm -rf /srv' python -c \"system(environ['TOKEN'])\"", "rm -rf /srv"),
+    ('alias token="rm -rf /srv"; token', "rm -rf /srv"),
+    (': --password "rm -rf /srv"; $_', "rm -rf /srv"),
+    ("set -- --token reboot; $2", "reboot"),
+    ("TOKEN=reboot; X=TOKEN; ${!X}", "reboot"),
+    ("$token = 'reboot'; system($token);", "reboot"),
+    ("declare -n X=TOKEN; TOKEN=reboot; $X", "reboot"),
+    ("X=TOKEN; TOKEN=reboot; eval \\$$X", "reboot"),
+    ("curl -u ab:reboot; $2", "reboot"),
+    ('$env:TOKEN = "reboot"; & $env:token', "reboot"),
+    (f"{'A' * 90}_TOKEN=reboot; ${'A' * 90}_TOKEN", "reboot"),
+]
+
+
+@pytest.mark.parametrize(("text", "command"), CARRIED_OUT)
+def test_a_command_that_is_kept_where_a_secret_would_be_is_shown(text: str, command: str) -> None:
+    assert command in mask(text).value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"env": {"TOKEN": "rm -rf /srv"}, "command": "$TOKEN"},
+        {"env": {"token": "reboot"}, "argv": ["sh", "-c", "$TOKEN"]},
+        ["env", "TOKEN=reboot", "sh", "-c", "$TOKEN"],
+    ],
+)
+def test_a_command_is_shown_wherever_in_the_input_it_is_kept(value: Any) -> None:
+    assert mask(value).found == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'TOKEN=hunter22; curl -H "Authorization: Bearer $TOKEN" https://x.test',
+        'PASSWORD=hunter22; mysql -p"$PASSWORD"',
+        "export GH_TOKEN=hunter22 && gh pr list --token $GH_TOKEN",
+        "env TOKEN=hunter22 curl https://x.test/$TOKEN",
+        "TOKEN=hunter22; docker login --password-stdin <<< $TOKEN",
+        "TOKEN=hunter22; echo $TOKEN | docker login --password-stdin",
+        "TOKEN=hunter22; $OTHER_TOKEN",
+        "TOKEN=hunter22; a=$TOKEN; curl $a",
+        "$password = 'hunter22';\nconnect($password, 1);",
+        "password: 'hunter22 and more'\nprice: 100% off",
+    ],
+)
+def test_a_secret_that_is_only_read_is_masked(text: str) -> None:
+    assert "hunter22" not in mask(text).value
 
 
 @pytest.mark.parametrize(("text", "command"), HIDING)
@@ -381,7 +477,8 @@ def test_an_input_of_any_depth_is_masked() -> None:
 
 REPEATED = [
     "eyJ", "eyJaaaaaaaaaaaa.", "-----BEGIN PRIVATE KEY-----", "://a:", "aws key ", "token=", "curl -u ",
-    "xoxb-1-", "\n+", "‹secret ", "a", "password = '", *ORDINARY[:3],
+    "xoxb-1-", "\n+", "$a ", "b=$a;", "${!", "eval ", "| sh ", "sudo -n ", "x=1 ",
+    "TOKEN=a1b2c3 $TOKEN ", "f(", "‹secret ", "a", "password = '", *ORDINARY[:3],
 ]  # fmt: skip
 
 

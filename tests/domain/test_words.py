@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.domain.text import author_line, clamp, neutralise, split
+from relay.domain.text import author_line, clamp, neutralise, plain_name, split
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,53 @@ def test_how_much_was_left_out_is_said() -> None:
     shown, left_out = clamp("x" * 10_000, 1000)
     assert f"{left_out:,} characters left out" in shown
     assert left_out == 10_000 - shown.count("x")
+
+
+def test_a_name_is_one_line_without_marks_that_could_fake_another_s() -> None:
+    assert plain_name("  Ada\n (U2)#x:  XLovelace\x00 ") == "Ada U2x XLovelace"
+    assert plain_name("a" * 81) == "a" * 80
+    assert plain_name("():#") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "channel", "line"),
+    [
+        ("Ada", "ops", "From Ada (Slack user U1) in #ops:"),
+        ("Ada", "", "From Ada (Slack user U1):"),
+        ("()", "", "From U1 (Slack user U1):"),
+    ],
+)
+def test_the_author_line_says_who_and_where(name: str, channel: str, line: str) -> None:
+    assert author_line(name, "U1", channel) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("a" * 100, ["a" * 100]),
+        ("a" * 101, ["a" * 92, "a" * 9]),
+        ("  Xa  X\n", ["  Xa  X"]),
+        # A paragraph before a line, a line before a blank, the last of them, and none of the first half.
+        (
+            f"{'a' * 50}\n\n{'b' * 20}\n{'c' * 10} {'d' * 30}",
+            ["a" * 50, f"{'b' * 20}\n{'c' * 10} {'d' * 30}"],
+        ),
+        (f"{'a' * 50}\n{'b' * 20} {'c' * 30}", ["a" * 50, f"{'b' * 20} {'c' * 30}"]),
+        (f"{'a' * 50} {'b' * 20} {'c' * 40}", [f"{'a' * 50} {'b' * 20}", "c" * 40]),
+        (f"{'a' * 40} {'b' * 90}", [f"{'a' * 40} {'b' * 51}", "b" * 39]),
+        (f"{'a' * 35} {'b' * 90}", [f"{'a' * 35} {'b' * 56}", "b" * 34]),
+        (f"{'a' * 93} {'b' * 90}", ["a" * 92, f"a {'b' * 90}"]),
+        (f"{'a' * 60}\n\n\n  X{'b' * 60}", ["a" * 60, f"  X{'b' * 60}"]),
+        (f"```\n{'a' * 60}\n{'b' * 60}\n```", [f"```\n{'a' * 60}\n```", f"```\n{'b' * 60}\n```"]),
+        (f"``` ``` {'a' * 60}\n{'b' * 60}", [f"``` ``` {'a' * 60}", "b" * 60]),
+        (f"``` ``` ``` {'a' * 60}\n{'b' * 60}", [f"``` ``` ``` {'a' * 60}\n```", f"```\n{'b' * 60}"]),
+    ],
+)
+def test_words_are_cut_where_people_would(text: str, pieces: list[str]) -> None:
+    assert split(text, 100) == pieces
+
+
+def test_what_is_clamped_keeps_more_of_its_beginning() -> None:
+    text = "".join(chr(0x4E00 + number) for number in range(1_050))
+    assert clamp(text, 1_050) == (text, 0)
+    assert clamp(text, 200) == (f"{text[:110]}\n… 890 characters left out …\n{text[-50:]}", 890)

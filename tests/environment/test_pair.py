@@ -39,7 +39,13 @@ class FakeSocket:
 
     async def receive(self, timeout: float) -> Any:
         async with asyncio.timeout(timeout):
-            return await self._coming.get()
+            found = await self._coming.get()
+        self._coming.task_done()
+        return found
+
+    async def all_taken(self) -> None:
+        """Wait until the pair has taken every frame that was put."""
+        await self._coming.join()
 
     def put(self, frame: Json) -> None:
         self._coming.put_nowait(SimpleNamespace(type=aiohttp.WSMsgType.TEXT, data=json.dumps(frame)))
@@ -211,9 +217,9 @@ async def test_a_question_behind_a_gap_waits_no_longer_though_frames_keep_coming
 
 async def keep_talking(line: Line) -> None:
     """Send every second frame of a device's, sooner than a gap is given up: the others are not for us."""
-    for number in range(200):
+    for number in count():
         line.control.put(word(5 + 2 * number, "w ", number + 1))
-        await asyncio.sleep(0.01)
+        await line.control.all_taken()
 
 
 async def test_frames_that_overtook_each_other_are_taken_in_order() -> None:

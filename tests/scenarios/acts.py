@@ -50,3 +50,11 @@ async def post_raw(
 def as_form(payload: dict[str, Any]) -> bytes:
     """Return a slash command as Slack posts it."""
     return urlencode(payload).encode()
+
+
+def audited(world: World, action: str) -> list[str]:
+    """Return who is on the record for an action."""
+    with sqlite3.connect(f"file:{world.folder}/relay.db?mode=ro", uri=True) as reading:
+        found = reading.execute("select actor from audit where action = ?", [action]).fetchall()
+    reading.close()
+    return [actor for (actor,) in found]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from relay.sandbox.environment import UseTool
 from relay.sandbox.slack.workspace import Message
+from tests.scenarios.acts import audited
 from tests.world import ADA, APPROVALS, GRACE, OPS, SHARED, World, button, everything
 
 
@@ -11,8 +12,13 @@ async def start_with(made: World, approvals: str, conversation: str = "thread", 
     """Start the relay with one route whose cards go to these places."""
     written = f'[[routes]]\nconversation = "{conversation}"\napprovals = {approvals}\n'
     (made.folder / "relay.toml").write_text(written, encoding="utf-8")
-    made.variables.pop("RELAY_APPROVALS_CHANNEL")
+    made.variables.pop("RELAY_APPROVALS_CHANNEL", None)
     await made.start_relay({"RELAY_APPROVERS": approvers} if approvers else {})
+
+
+async def start_again(made: World, approvals: str) -> None:
+    """Start the relay anew with other places."""
+    await start_with(made, approvals, "default")
 
 
 async def a_card(made: World, channel: str) -> Message:
@@ -101,3 +107,68 @@ async def test_a_card_follows_the_route_of_its_channel(tmp_path: Path, idle: Wor
     await idle.slack.say(ADA, OPS, "@relay TOOL: rm -rf dist")
     assert "rm -rf build" in everything(await a_card(idle, APPROVALS))
     assert "rm -rf dist" in everything(await a_card(idle, OPS))
+
+
+def says_where(made: World, channel: str, words: str) -> bool:
+    """Whether one card in a channel says where it is decided now, and neither asks nor shows the input."""
+    cards = [one for one in made.slack.channels[channel].messages if words in everything(one)]
+    return len(cards) == 1 and button(cards[0], "approve") is None and "rm -rf" not in everything(cards[0])
+
+
+async def test_a_card_is_posted_where_the_routes_name_another_place_and_the_old_one_says_where(
+    idle: World,
+) -> None:
+    await start_with(idle, f'["{APPROVALS}"]', "default")
+    await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
+    await a_card(idle, APPROVALS)
+    await idle.stop_relay()
+    await start_again(idle, f'["{OPS}"]')
+    card = await a_card(idle, OPS)
+    await idle.card_says(f"decided in <#{OPS}> now")
+    assert says_where(idle, APPROVALS, "no longer here")
+    await idle.slack.click(GRACE, OPS, card.ts, "approve")
+    await idle.thread_says("Delivered.")
+    await idle.card_says("approved")
+    assert says_where(idle, APPROVALS, "no longer here")
+
+
+async def test_a_place_that_is_named_again_asks_again_with_its_own_card(idle: World) -> None:
+    await start_with(idle, f'["{APPROVALS}"]', "default")
+    await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
+    first = await a_card(idle, APPROVALS)
+    for places, words in ((f'["{OPS}"]', "no longer here"), (f'["{APPROVALS}"]', "approval needed")):
+        await idle.stop_relay()
+        await start_again(idle, places)
+        await idle.card_says(words)
+    await idle.thread_says(f"decided in <#{APPROVALS}> now")
+    assert (await a_card(idle, APPROVALS)).ts == first.ts
+    assert len(idle.slack.channels[APPROVALS].messages) == 1
+
+
+async def test_a_rule_that_names_other_places_for_its_cards_moves_those_that_wait(idle: World) -> None:
+    rule = '[[policies]]\nname = "all"\ntools = ["*"]\napprovers = { users = ["U0APPROVER"] }\ncards = '
+    (idle.folder / "relay.toml").write_text(f'{rule}["{APPROVALS}", "dm"]\n', encoding="utf-8")
+    await idle.start_relay()
+    await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
+    await a_card(idle, APPROVALS)
+    await a_card(idle, f"D{GRACE}")
+    await idle.stop_relay()
+    (idle.folder / "relay.toml").write_text(f'{rule}["thread", "dm"]\n', encoding="utf-8")
+    await idle.start_relay()
+    await a_card(idle, OPS)
+    await idle.card_says("no longer here")
+    assert "decided in direct messages and the thread that asks now" in everything(await idle.card())
+    assert len(idle.slack.channels[f"D{GRACE}"].messages) == 1
+    assert button(await a_card(idle, f"D{GRACE}"), "approve")
+
+
+async def test_a_restart_under_the_same_rules_moves_no_card(idle: World) -> None:
+    await start_with(idle, f'["C0NOWHERE", "{APPROVALS}"]', "default")
+    await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
+    await a_card(idle, APPROVALS)
+    await idle.stop_relay()
+    await idle.start_relay()
+    await idle.slack.slash(ADA, OPS, "stop")
+    await idle.card_says("The agent asks no longer")
+    assert len(idle.slack.channels[APPROVALS].messages) == 1
+    assert audited(idle, "approval.placed_anew") == []

@@ -1,12 +1,17 @@
 """Answers by a form: opened for who may, kept when it cannot be taken, and taken as it was meant."""
 
 import asyncio
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from relay.sandbox.environment import UseTool, Wait
 from relay.sandbox.slack.workspace import Message, View
+from relay.slack.blocks import Block
+from relay.slack.forms.kinds import FORMS
+from relay.use_cases.record_decision import Answer
 from tests.scenarios.acts import ask_tool, rows
 from tests.world import ADA, APPROVALS, GONE, GRACE, GUEST, LINUS, OPS, STRANGER, World, everything, world
 
@@ -341,3 +346,25 @@ async def test_where_outputs_are_not_taken_a_denial_carries_them_and_the_card_sa
         assert "Delivered." in everything(done)
         decision = [one for one in there.environment.decisions if one.accepted][-1]
         assert not decision.approve and "exit 2: no such host" in str(decision.reason)
+
+
+async def test_a_form_is_laid_out_and_read_beside_the_loop(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People's clicks do not wait for somebody's large input."""
+    edit, threads = FORMS["edit"], []
+
+    def view(*about: Any) -> Block:
+        threads.append(threading.current_thread())
+        return edit.view(*about)
+
+    def read(*about: Any) -> Answer:
+        threads.append(threading.current_thread())
+        return edit.read(*about)
+
+    monkeypatch.setitem(FORMS, "edit", replace(edit, view=view, read=read))
+    form = await opened(here, await ask_tool(here, {"command": "word " * 100_000, "n": 1}), "edit")
+    await here.slack.submit_view(GRACE, form, entered(**{"value-1": "2"}))
+    await here.card_says("Delivered.")
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads

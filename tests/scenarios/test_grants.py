@@ -9,7 +9,8 @@ import pytest
 
 from relay.sandbox.environment import UseTool
 from relay.sandbox.slack.workspace import Message, View
-from tests.scenarios.acts import ask_tool
+from tests.crash.relay_process import relay_in_thread
+from tests.scenarios.acts import ask_tool, audited
 from tests.world import ADA, APPROVALS, GRACE, GUEST, LINUS, OPS, World, everything, world
 
 RULES = """
@@ -215,3 +216,50 @@ async def test_a_grant_goes_on_after_a_restart(here: World) -> None:
     await here.start_relay()
     await asked_again(here)
     await here.card_says("1 of 3 uses", 2)
+
+
+async def listed(world: World) -> list[dict[str, Any]]:
+    """Return what `relay grants list --json` names."""
+    said = await relay_in_thread(world, "grants", "list", "--json")
+    assert said.status == 0, said.err
+    found: list[dict[str, Any]] = json.loads(said.out)["grants"]
+    return found
+
+
+async def test_the_operator_lists_and_revokes_a_grant_beside_a_running_relay(here: World) -> None:
+    await granted(here, {**LIKE, "text/0": {"entered": "make *"}})
+    [grant] = await listed(here)
+    assert (grant["tool"], grant["like"], grant["granted_by"]) == ("Bash", {"command": "make *"}, GRACE)
+    table = await relay_in_thread(here, "grants", "list")
+    assert "command like make *  U0APPROVER  0 of 3" in table.out
+    said = await relay_in_thread(here, "grants", "revoke", grant["id"])
+    assert (said.status, said.out) == (0, f"revoked {grant['id']}\n")
+    await here.card_says("revoked by the operator")
+    assert audited(here, "grant.revoked") == ["operator"]
+    assert await listed(here) == []
+    assert "approval needed" in (await asked_again(here)).text
+
+
+async def test_the_operator_lists_and_revokes_a_grant_with_the_relay_stopped(here: World) -> None:
+    await granted(here)
+    await here.stop_relay()
+    [grant] = await listed(here)
+    assert (grant["exactly"], grant["uses"], grant["most_uses"]) == (True, 0, 3)
+    said = await relay_in_thread(here, "grants", "revoke", grant["id"], "--json")
+    assert json.loads(said.out) == {"revoked": grant["id"]}
+    assert audited(here, "grant.revoked") == ["operator"]
+    assert (await relay_in_thread(here, "grants", "list")).out == "nothing is allowed for a while\n"
+    await here.start_relay()
+    await here.card_says("revoked by the operator")
+    assert "approval needed" in (await asked_again(here)).text
+
+
+async def test_the_operator_is_told_what_is_no_grant_or_over_already(here: World) -> None:
+    await granted(here)
+    [grant] = await listed(here)
+    nowhere = await relay_in_thread(here, "grants", "revoke", "grt_nowhere")
+    assert (nowhere.status, "there is no grant 'grt_nowhere'" in nowhere.err) == (1, True)
+    await relay_in_thread(here, "grants", "revoke", grant["id"])
+    again = await relay_in_thread(here, "grants", "revoke", grant["id"])
+    assert (again.status, "allows nothing any more" in again.err) == (1, True)
+    assert audited(here, "grant.revoked") == ["operator"]

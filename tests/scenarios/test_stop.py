@@ -1,13 +1,12 @@
 """People stop what the agent is doing, and see what came of it."""
 
 import asyncio
-import sqlite3
 
 import pytest
 
 from relay.sandbox.environment import Say, Wait
 from relay.sandbox.slack.workspace import Message
-from tests.scenarios.acts import ask_tool
+from tests.scenarios.acts import ask_tool, audited
 from tests.world import ADA, GRACE, GUEST, LINUS, OPS, World, button, everything
 
 
@@ -23,14 +22,6 @@ async def begun(world: World) -> Message:
 def stopped(world: World) -> list[str]:
     """Return every sentence in #ops that says that a turn was stopped."""
     return [one.text for one in world.slack.channels[OPS].messages if "stopped" in one.text]
-
-
-def audited(world: World, action: str) -> list[str]:
-    """Return who is on the record for an action."""
-    with sqlite3.connect(f"file:{world.folder}/relay.db?mode=ro", uri=True) as reading:
-        found = reading.execute("select actor from audit where action = ?", [action]).fetchall()
-    reading.close()
-    return [actor for (actor,) in found]
 
 
 async def test_a_command_stops_the_turn_and_the_thread_says_who_did_once(both_ways: World) -> None:

@@ -175,7 +175,7 @@ def test_nobody_left_is_said() -> None:
 
 def test_expiry_reminders_and_escalation_are_said() -> None:
     shown = told(pending(expires_at=NOON, nudges=2, escalated=True))
-    assert ":alarm_clock: Expires at <!date^" in shown
+    assert ":alarm_clock: Expires <!date^" in shown
     assert "reminded twice; others were asked as well" in shown
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from relay.app.auditing import Auditing
-from relay.domain.audit import PRUNED, Anchor, Keys, derived_key, key_id, signed_text
+from relay.domain.audit import ACCEPTED, PRUNED, Anchor, Keys, derived_key, key_id, signed_text
 from relay.domain.canonical import canonical_json
 from relay.store import Store, Transaction
+from relay.use_cases.keep_audit import NotAcceptedError, accept_chain
 from tests.store.records import KEY, NOW, by_hand, chains, opened, prune, run, verified, wrong
 
 LATER = NOW.replace(year=2028)
@@ -89,6 +90,82 @@ async def test_a_base_is_wrong_where_nothing_was_ever_to_be_removed(store_url: s
     assert [one.wrong.value for one in found.problems] == ["pruned"]
 
 
+async def accept(url: str, chain: str, keys: tuple[bytes, ...] = (KEY,)) -> Anchor:
+    """Accept a chain in an opening of the store of its own."""
+    store = Store.open(url, audit_keys=keys)
+    try:
+        return await store.transact(lambda tx: accept_chain(tx, chain, NOW))
+    finally:
+        await store.close()
+
+
+async def test_what_a_relay_wrote_without_the_key_is_good_once_the_owner_stands_for_it(
+    store_url: str,
+) -> None:
+    await run(store_url, 1)
+    await run(store_url, 2, keys=())
+    weak = chains(store_url)[1]
+    assert [kind for kind, *_ in await wrong(store_url)] == ["weak_key"]
+    assert (await accept(store_url, weak)).chain == weak
+    found = await verified(store_url)
+    assert (found.problems, found.accepted) == ([], {weak})
+
+
+async def test_it_is_still_good_when_the_owners_word_for_it_is_removed_for_its_age(store_url: str) -> None:
+    await run(store_url, 1)
+    await run(store_url, 2, keys=())
+    await accept(store_url, chains(store_url)[1])
+    await run(store_url, 1, LATER)
+    [done] = await prune(store_url, NOW.replace(year=2027), LATER)
+    assert done.entries > 6
+    assert await wrong(store_url) == []
+    [again] = await prune(store_url, LATER.replace(year=2029), LATER.replace(year=2029))
+    assert again.entries > 0
+    assert await wrong(store_url) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'U0OTHER' WHERE chain = '{chain}' AND number = 2",
+        "DELETE FROM audit WHERE chain = '{chain}' AND number > 1",
+        "DELETE FROM audit WHERE chain = '{chain}'",
+    ],
+)
+async def test_what_was_accepted_must_stay_as_it_was(store_url: str, statement: str) -> None:
+    await run(store_url, 1)
+    await run(store_url, 2, keys=())
+    weak = chains(store_url)[1]
+    await accept(store_url, weak)
+    by_hand(store_url, statement.format(chain=weak))
+    assert await wrong(store_url) != []
+
+
+async def test_the_stores_own_key_stands_for_no_chain_and_the_owners_for_no_unknown_one(
+    store_url: str,
+) -> None:
+    await run(store_url, 1)
+    await run(store_url, 1, keys=())
+    strong, weak = chains(store_url)
+    for chain, keys, why in ((weak, (), "only RELAY_AUDIT_KEY"), (strong, (KEY,), "nothing to accept")):
+        with pytest.raises(NotAcceptedError, match=why):
+            await accept(store_url, chain, keys)
+    with pytest.raises(NotAcceptedError, match="there is no chain"):
+        await accept(store_url, "chn_nowhere")
+
+
+async def test_an_acceptance_that_the_file_s_key_signed_counts_for_nothing(store_url: str) -> None:
+    await run(store_url, 1)
+    await run(store_url, 1, keys=())
+    weak = chains(store_url)[1]
+    store = opened(store_url, keys=())
+    end = await store.transact(lambda tx: tx.audit.end_of(weak))
+    assert end is not None
+    await store.transact(lambda tx: tx.record("", NOW, ACCEPTED, subject=weak, facts=end[0].written()))
+    await store.close()
+    assert {kind for kind, *_ in await wrong(store_url)} == {"weak_key"}
+
+
 DAMAGES = {
     "an opening without facts": "action = 'audit.chain_opened', facts = '{}'",
     "an opening that goes on from nonsense": """action = 'audit.chain_opened', facts = '{"after":7}'""",
@@ -98,6 +175,7 @@ DAMAGES = {
     "text that is no text": "actor = CAST(x'ff' AS TEXT)",
     "a signature that is a number": "mac = x'00ff'",
     "facts without an end": "facts = replace(hex(zeroblob(50000)), '00', '[')",
+    "an acceptance without facts": "action = 'audit.chain_accepted', facts = '{}'",
     "a base without facts": "action = 'audit.pruned', facts = '{}'",
 }
 

@@ -60,7 +60,7 @@ class Office:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator["Office"]:
-        doors = Doors(self.take, self.take, self.take, self.take)
+        doors = Doors(self.take, self.take, self.take, self.take, self.take)
         log = json_log(io.StringIO())
         dispatcher = Dispatcher(
             self.store, doors, clock=lambda: datetime.now(UTC), chance=lambda: 0.5, log=log

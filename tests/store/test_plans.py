@@ -58,6 +58,16 @@ def test_what_goes_on_is_found_among_what_goes_on(connection: Connection, name: 
     assert "INDEX" in "".join(plan(connection, STATEMENTS[name]))
 
 
+def test_a_code_is_found_by_its_own_index_however_many_requests_are_over(connection: Connection) -> None:
+    assert "USING INDEX approvals_by_any_code (code=? AND team_id=?)" in "".join(
+        plan(connection, STATEMENTS["_SHOWED_CODE"])
+    )
+
+
+def test_what_somebody_has_written_since_is_found_among_what_goes_on(connection: Connection) -> None:
+    assert "USING INDEX messages_in_turn" in "".join(plan(connection, STATEMENTS["_SINCE"]))
+
+
 def test_a_thread_is_looked_up_by_its_own_index(connection: Connection) -> None:
     assert "USING INDEX messages_by_thread (channel_id=? AND thread_ts=?)" in "".join(
         plan(connection, STATEMENTS["_IN_THREAD"])

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from relay.store import Store, StoreError, StoreLockedError, Transaction
+from relay.store import Store, StoreError, StoreLockedError, Transaction, schema
 from relay.store.engine import sqlite_engine
 from relay.store.tables import metadata
 
@@ -179,6 +180,11 @@ async def test_the_migrations_make_exactly_the_tables_that_are_declared(store: S
     assert found == []
     reopened = Store.open(store_url)
     await reopened.close()
+
+
+def test_a_store_is_opened_without_alembic_only_when_it_has_the_newest_migration() -> None:
+    scripts = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    assert scripts.get_current_head() == schema.HEAD
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "postgresql://host/db", "nonsense", "sqlite:///:memory:"])

@@ -17,14 +17,13 @@ from relay.domain.policy import may_vote
 from relay.slack import sentences
 from relay.slack.actions import listener_of
 from relay.slack.deciding import Answering, Deciding
-from relay.slack.deny_stop import StopAfter
 from relay.slack.door import SlackDoor
 from relay.slack.forms.fields import Meant
 from relay.slack.forms.kinds import FORMS
 from relay.slack.tell import Tell
 from relay.slack.wire import BlockActions, ButtonValue, MoreValue, read_click
 from relay.store import StoreError
-from relay.use_cases.record_decision import Answer, Recorded
+from relay.use_cases.record_decision import Answer
 
 _TRIGGER_LIVES = 3.0
 _ANOTHER = "another"  # no hash: nothing that is asked matches it
@@ -42,13 +41,11 @@ class Opening:
         door: SlackDoor,
         tell: Tell,
         deciding: Deciding,
-        stop_after: StopAfter,
         options: Mapping[str, Option],
     ) -> None:
         self._door = door
         self._tell = tell
         self._deciding = deciding
-        self._stop_after = stop_after
         self._options = options
 
     async def deny_reason(self, ack: AsyncAck, body: dict[str, Any]) -> None:
@@ -92,18 +89,13 @@ class Opening:
         approval = await self._deciding.approval(value.approval_id)
         option = self._options.get(value.do)
         if value.do == "deny_stop":
-            await self._deny_and_stop(click, _named(value, approval))
+            answering = self._answering(click, _named(value, approval))
+            await self._deciding.answer(answering, Answer(approve=False, stop=True))
         elif option is None or approval is None:
             unknown = sentences.UNKNOWN_CARD if approval is None else sentences.UNKNOWN_ACTION
             await self._tell.now(listener_of(self._door, click), unknown)
         else:
             await option(click, approval)
-
-    async def _deny_and_stop(self, click: BlockActions, value: ButtonValue) -> None:
-        answering = self._answering(click, value)
-        recorded = await self._deciding.answer(answering, Answer(approve=False, stop=True))
-        if recorded is Recorded.DECIDED:
-            self._stop_after.denied(answering)
 
     async def _open_chosen(self, click: BlockActions, value: MoreValue) -> None:
         approval = await self._deciding.approval(value.approval_id)
@@ -118,7 +110,8 @@ class Opening:
             return
         approval, person = admitted
         meant = Meant(**value.model_dump(exclude={"input_hash"}), **_shown_at(click, approval))
-        view = FORMS[form].view(approval, meant, self._has_vote(approval, person))
+        # Beside the loop: people's clicks are not to wait for a large input.
+        view = await asyncio.to_thread(FORMS[form].view, approval, meant, self._has_vote(approval, person))
         await self._door.client.views_open(trigger_id=click.trigger_id, view=view)
         self._door.log.info("form.opened", form=form, approval_id=approval.id, user_id=person.user_id)
 

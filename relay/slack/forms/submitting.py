@@ -1,5 +1,6 @@
 """Forms that are handed in: who it is is found out again, and what was typed is never lost."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,6 @@ from relay.domain.approvals import Approval, State
 from relay.domain.policy import Reason
 from relay.slack import sentences
 from relay.slack.deciding import Answering, Deciding
-from relay.slack.deny_stop import StopAfter
 from relay.slack.door import SlackDoor
 from relay.slack.forms import over
 from relay.slack.forms.fields import Meant, UnfitError
@@ -26,11 +26,10 @@ _ANOTHER = "another"  # no hash: nothing that is asked matches it
 class Submitting:
     """Takes the forms of a card: stored first, then acknowledged, or refused in the form itself."""
 
-    def __init__(self, door: SlackDoor, tell: Tell, deciding: Deciding, stop_after: StopAfter) -> None:
+    def __init__(self, door: SlackDoor, tell: Tell, deciding: Deciding) -> None:
         self._door = door
         self._tell = tell
         self._deciding = deciding
-        self._stop_after = stop_after
 
     async def take(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Take a form that was handed in."""
@@ -58,14 +57,12 @@ class Submitting:
             # Read against what it was made for, it would be another answer: it only gets its refusal.
             answering = replace(answering, input_hash=_ANOTHER)
         else:
-            answer = form.read(approval, submission.entered())
+            answer = await asyncio.to_thread(form.read, approval, submission.entered())
         taken = await self._deciding.take(answering, answer)
         if taken.recorded is Recorded.REFUSED:
             passing = taken.facts.get("reason") == Reason.LOOKUP_FAILED
             await self._refuse(ack, submission, _words(taken), passing=passing)
             return
-        if taken.recorded is Recorded.DECIDED and answer.stop:
-            self._stop_after.denied(answering)
         if taken.sentence is not None:
             await self._tell.now(answering.listener, _words(taken))
         await ack()

@@ -5,7 +5,6 @@ people would read it: so nothing is posted to a place until Slack has said that 
 """
 
 import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -26,6 +25,7 @@ _START_WITHIN = 15.0
 _AT_ONCE = 5
 _PEOPLE = ("U", "W")  # a direct message is read by one person alone
 
+_BEFORE_CHECKED = Retry("whether another workspace reads the places for cards is being asked")
 _NEVER = Refused("it is shared with another workspace")
 _OPEN = "open"
 _NOT_IN_IT = "the app is not in it: /invite it there"
@@ -69,9 +69,10 @@ class Places:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._checked = False
 
     async def check(self) -> list[str]:
-        """Ask about every place, and return those that another workspace reads too.
+        """Ask about every place, and return those that another workspace reads too, at the first that is.
 
         What cannot be asked about in good time is asked about before the first card.
         """
@@ -81,9 +82,21 @@ class Places:
             async with limit:
                 await self._look(channel)
 
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_START_WITHIN):
-                await asyncio.gather(*(look(channel) for channel in self._channels))
+        looks = [asyncio.create_task(look(channel)) for channel in self._channels]
+        try:
+            for done in asyncio.as_completed(looks, timeout=_START_WITHIN):
+                await done
+                if shared := self._shared():
+                    return shared
+        except TimeoutError:
+            pass
+        finally:
+            for left in looks:
+                left.cancel()
+        self._checked = not self._shared()
+        return self._shared()
+
+    def _shared(self) -> list[str]:
         return [channel for channel in self._channels if self._of(channel).closed == _NEVER]
 
     async def closed(self, channel: str) -> Refused | Retry | None:
@@ -92,7 +105,10 @@ class Places:
             return None
         if self._of(channel).until <= self._clock():
             await self._look(channel)
-        return self._of(channel).closed
+        closed = self._of(channel).closed
+        # Where the configuration names such a place relay ends: nobody's request is denied for it.
+        unchecked = channel in self._channels and not self._checked
+        return _BEFORE_CHECKED if closed == _NEVER and unchecked else closed
 
     def took(self, channel: str) -> None:
         """Remember that a card was posted to a place."""

@@ -138,6 +138,17 @@ async def test_a_place_of_an_older_configuration_is_asked_about_too(desk: Desk) 
     assert await desk.places(OPS).closed(SHARED) == SHARED_REASON
 
 
+async def test_before_the_places_of_the_configuration_are_checked_nothing_is_denied_for_one(
+    desk: Desk,
+) -> None:
+    assert isinstance(await desk.places(SHARED).closed(SHARED), Retry)
+
+
+async def test_the_first_place_found_to_be_shared_is_told_while_others_are_not_answered(desk: Desk) -> None:
+    desk.slack.fail("conversations.info", "", hang=True, when=lambda asked: asked["channel"] == OPS)
+    assert await desk.places(OPS, SHARED).check() == [SHARED]
+
+
 async def test_each_place_says_in_words_what_is_wrong(desk: Desk) -> None:
     desk.slack.channels["C0ARCHIVED"] = type(desk.slack.channels[OPS])("C0ARCHIVED", "a", is_archived=True)
     places = desk.places(OPS, OUTSIDE, NOWHERE, "C0ARCHIVED")

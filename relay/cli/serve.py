@@ -1,6 +1,7 @@
 """`relay serve`."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -15,6 +16,8 @@ from relay.config import ConfigError, load
 from relay.store import StoreError
 
 _COLLECT_AFTER = 10_000  # new objects; at Python's 700 a twelfth of the time under load goes to the collector
+
+_STARTS_WITHIN = 5.0  # seconds; for longer it is not left without the collector
 
 
 def serve(_: Namespace) -> int:
@@ -42,7 +45,9 @@ async def _until_signalled(app: App) -> None:
 
 
 async def _settled(app: App) -> None:
-    await app.ready.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STARTS_WITHIN):
+            await app.ready.wait()
     # Imported now that nobody waits for it, and not at the first card.
     await asyncio.to_thread(import_module, "relay.domain.secret_patterns")
     # What stands now stands until the end: the collector need not walk over it again and again.

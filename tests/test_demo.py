@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import sys
-import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from functools import partial
@@ -199,14 +198,11 @@ async def test_the_page_answers_until_a_signal_ends_everything(tmp_path: Path, n
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             assert answer.status == 200 and "<html" in await answer.text()
         assert left_in(tmp_path)
-        began = time.monotonic()
         running.send_signal(number)
         async with asyncio.timeout(30):
             out, err = await running.communicate()
-        took = time.monotonic() - began
     assert (running.returncode, out, err) == (0, b"", b"")
     assert not left_in(tmp_path)
-    assert took < 5  # half a second where nothing else runs
 
 
 async def test_walk_and_page_follow_each_other(tmp_path: Path) -> None:

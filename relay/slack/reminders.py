@@ -57,7 +57,7 @@ class Reminders:
 
     async def _link(self, approval: Approval) -> str:
         """Return where the card stands, for whoever has none of their own."""
-        copies = await self._store.transact(lambda tx: tx.approvals.asking_copies(approval.id))
+        copies = await self._store.transact(lambda tx: tx.approvals.copies(approval.id))
         shared = next((one for one in copies if one.ts and not str(one.channel_id).startswith("D")), None)
         if shared is None:
             return ""

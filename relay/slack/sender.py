@@ -131,8 +131,6 @@ class SlackSender:
     async def _card(self, delivery: Delivery) -> Outcome:
         found = await self._store.transact(lambda tx: _card_of(tx, delivery.subject_id))
         copy, approval, votes, grant = found
-        if copy.moved:
-            return await self._say_where(delivery, copy, approval)
         if copy.ts is None:  # a live status locks the composer
             asked = approval.asked
             await self._live.quiet(Runtime(asked.environment, asked.agent_id, asked.conversation_id))
@@ -155,12 +153,6 @@ class SlackSender:
                 if not too_large(problem) or scale == _CARD_SCALES[-1]:
                     raise
         return Refused("no_form_of_the_card_fits")
-
-    async def _say_where(self, delivery: Delivery, copy: Copy, approval: Approval) -> Outcome:
-        """Say in a place that no longer asks where it is decided now."""
-        others = await self._store.transact(lambda tx: tx.approvals.asking_copies(approval.id))
-        post = cards.moved(approval, [_place(one) for one in others if one.ts or one.places])
-        return await self._post_or_update(delivery, copy, approval, post)
 
     async def _post_or_update(
         self, delivery: Delivery, copy: Copy, approval: Approval, post: Post
@@ -312,14 +304,6 @@ def _card_of(tx: Any, copy_id: str) -> tuple[Copy, Approval, list[Vote], Grant |
     if copy is None or approval is None:
         raise LookupError(f"the card {copy_id} is not in the store")
     return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval)
-
-
-def _place(copy: Copy) -> str:
-    """Return where a copy stands, or will stand, as people read it."""
-    place = copy.channel_id or copy.places[0]
-    if copy.places[:1] == (IN_THREAD,):
-        return "the thread that asks"
-    return f"<#{place}>" if place.startswith(("C", "G")) else "direct messages"
 
 
 def _about(message: dict[str, Any]) -> str | None:

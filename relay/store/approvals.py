@@ -56,10 +56,7 @@ _DECIDE = Statement(
 
 @dataclass(frozen=True)
 class Copy:
-    """One card of an approval. `places` are those still to be tried, the present one first.
-
-    `named` is the place it was made for, whichever took it; a `moved` one only says where it is decided now.
-    """
+    """One card of an approval. `places` are those still to be tried, the present one first."""
 
     id: str
     team_id: str
@@ -67,8 +64,6 @@ class Copy:
     places: tuple[str, ...]
     channel_id: str | None
     ts: str | None
-    named: str = ""
-    moved: bool = False
 
 
 class Approvals:
@@ -213,41 +208,27 @@ class Approvals:
         *,
         channel_id: str | None = None,
         ts: str | None = None,
-        named: str = "",
     ) -> str:
-        """Add a copy to be posted to the first of `places`, or one already found posted.
-
-        `named` is the group whose member it is for.
-        """
+        """Add a copy to be posted to the first of `places`, or one already found posted."""
         copy_id = new_id("cpy", now)
-        row: dict[str, Any] = {
-            "id": copy_id,
-            "team_id": approval.team_id,
-            "approval_id": approval.id,
-            "places": list(places),
-        }
-        row |= {"channel_id": channel_id, "ts": ts, "named": named or next(iter(places), "")}
-        self._connection.execute(insert(copies), row)
+        row = {"id": copy_id, "team_id": approval.team_id, "approval_id": approval.id, "places": list(places)}
+        self._connection.execute(insert(copies), {**row, "channel_id": channel_id, "ts": ts})
         return copy_id
 
     def copies(self, approval_id: str) -> list[Copy]:
         """Return the copies of a request's card."""
-        return [copy_of(row) for row in self._connection.execute(_COPIES, {"of": approval_id})]
-
-    def asking_copies(self, approval_id: str) -> list[Copy]:
-        """Return those that ask: all but the ones that say where it is decided now."""
-        return [copy for copy in self.copies(approval_id) if not copy.moved]
+        return [_copy(row) for row in self._connection.execute(_COPIES, {"of": approval_id})]
 
     def copy(self, copy_id: str) -> Copy | None:
         """Return one copy."""
         row = self._connection.execute(select(copies).where(copies.c.id == copy_id)).first()
-        return None if row is None else copy_of(row)
+        return None if row is None else _copy(row)
 
     def copy_at(self, channel_id: str, ts: str) -> Copy | None:
         """Return the copy that is posted at a place in Slack; for rare questions: no index helps."""
         query = select(copies).where(copies.c.channel_id == channel_id, copies.c.ts == ts)
         row = self._connection.execute(query).first()
-        return None if row is None else copy_of(row)
+        return None if row is None else _copy(row)
 
     def change_copy(self, copy_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one copy."""
@@ -258,7 +239,5 @@ def _runtime(environment: str, agent_id: str, conversation_id: str) -> tuple[Any
     return (t.c.environment == environment, t.c.agent_id == agent_id, t.c.conversation_id == conversation_id)
 
 
-def copy_of(row: Row[Any]) -> Copy:
-    """Return the copy of a row."""
-    places = tuple(row.places)
-    return Copy(row.id, row.team_id, row.approval_id, places, row.channel_id, row.ts, row.named, row.moved)
+def _copy(row: Row[Any]) -> Copy:
+    return Copy(row.id, row.team_id, row.approval_id, tuple(row.places), row.channel_id, row.ts)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from relay.domain.approvals import OPEN, Approval, State
 from relay.store.approval_rows import read
-from relay.store.approvals import Copy, copy_of
+from relay.store.approvals import Copy
 from relay.store.statement import Statement
 from relay.store.tables import approvals as t
 from relay.store.tables import copies, votes
@@ -111,11 +111,10 @@ class Inbox:
     def copies(self, ids: Collection[str]) -> Mapping[str, Sequence[Copy]]:
         """Return where the cards of requests are posted, by request."""
         rows = self._connection.execute(
-            select(copies).where(
-                copies.c.approval_id.in_(ids), copies.c.ts.is_not(None), copies.c.moved.is_(False)
-            )
+            select(copies).where(copies.c.approval_id.in_(ids), copies.c.ts.is_not(None))
         )
         found: dict[str, list[Copy]] = {}
         for row in rows:
-            found.setdefault(row.approval_id, []).append(copy_of(row))
+            copy = Copy(row.id, row.team_id, row.approval_id, tuple(row.places), row.channel_id, row.ts)
+            found.setdefault(row.approval_id, []).append(copy)
         return found

@@ -214,9 +214,6 @@ copies = Table(
     Column("places", JSON, nullable=False),
     Column("channel_id", String),
     Column("ts", String),
-    # The place it was made for, whichever took it; and whether cards are asked for elsewhere by now.
-    Column("named", String, nullable=False, server_default=""),
-    Column("moved", Boolean, nullable=False, server_default=false()),
     Index("copies_by_approval", "approval_id"),
 )
 

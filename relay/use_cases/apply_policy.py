@@ -11,7 +11,6 @@ from relay.store.transaction import Transaction
 from relay.use_cases.asking_others import ask_others
 from relay.use_cases.cards import refresh_cards
 from relay.use_cases.open_approval import Audience
-from relay.use_cases.place_cards import place_cards
 from relay.use_cases.rulings import present_ask, ruling_of
 from relay.use_cases.send_decision import send_decision
 
@@ -45,15 +44,11 @@ def _rule(tx: Transaction, approval: Approval, audience: Audience, now: datetime
     ruling = ruling_of(audience.policy, approval, approval.present_input)
     if ruling.action is Action.DENY:
         _deny(tx, approval, ruling, now)
-        return
-    ask = approval.ask
-    if ruling.action is Action.ASK and ruling.ask is not None:
+    elif ruling.action is Action.ASK and ruling.ask is not None:
         ask = present_ask(approval, ruling.ask)
         # Compared as it is kept: what JSON makes of it is the same for both.
         if ask.written() != approval.ask.written():
             _ask_by(tx, approval, ask, audience.places, now)
-    if approval.state is State.PENDING:
-        place_cards(tx, replace(approval, ask=ask), audience.places, now)
 
 
 def _deny(tx: Transaction, approval: Approval, ruling: Ruling, now: datetime) -> None:

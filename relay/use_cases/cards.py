@@ -40,9 +40,7 @@ def spread_copy(
     there = {one.places[0] for one in tx.approvals.copies(approval.id) if one.places}
     first, *others = [user_id for user_id in user_ids if user_id not in there] or [""]
     for user_id in others:
-        refresh_copy(
-            tx, tx.approvals.add_copy(approval, (user_id,), now, named=copy.named), copy.team_id, now
-        )
+        refresh_copy(tx, tx.approvals.add_copy(approval, (user_id,), now), copy.team_id, now)
     places = (first, *copy.places[1:]) if first else ()
     tx.approvals.change_copy(copy.id, {"places": list(places)})
     return replace(copy, places=places)

@@ -71,7 +71,7 @@ def _look(tx: Transaction, approval: Approval, now: datetime) -> None:
 
 def _was_shown(tx: Transaction, approval: Approval) -> bool:
     """Return whether a card of it stands anywhere: nobody is silent about what they cannot see."""
-    return any(copy.ts is not None for copy in tx.approvals.asking_copies(approval.id))
+    return any(copy.ts is not None for copy in tx.approvals.copies(approval.id))
 
 
 def _remind(tx: Transaction, approval: Approval, clock: Clock, now: datetime) -> None:
@@ -100,7 +100,7 @@ def _escalate(tx: Transaction, approval: Approval, _: Clock, now: datetime) -> N
     ask = approval.ask
     ask = replace(ask, approvers=ask.approvers | ask.escalate_to)
     approval = set_clock(tx, approval, silence.started(ask, now), ask=ask, escalated=True)
-    copies = tx.approvals.asking_copies(approval.id)
+    copies = tx.approvals.copies(approval.id)
     # A group is called in the thread of a card; where nobody else reads one, its members get their own.
     others = ask.escalate_to.users | (frozenset() if shared_copy(copies) else ask.escalate_to.groups)
     for place in sorted(others - {copy.places[0] for copy in copies if copy.places}):

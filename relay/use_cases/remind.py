@@ -26,7 +26,7 @@ def call_people(tx: Transaction, approval: Approval, why: Why, now: datetime, *,
 
     Whoever has a card of their own is called under that; who has voted, or asked for the call, is not.
     """
-    copies = tx.approvals.asking_copies(approval.id)
+    copies = tx.approvals.copies(approval.id)
     private = {copy.places[0]: copy for copy in copies if copy.places and is_person(copy.places[0])}
     if (copy := shared_copy(copies)) is not None:
         _call(tx, approval, why, now, copy, by=by)

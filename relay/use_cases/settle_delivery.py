@@ -234,7 +234,7 @@ def _after_card(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcom
         tx.approvals.change_copy(
             copy.id, {"channel_id": outcome.receipt["channel"], "ts": outcome.receipt["ts"]}
         )
-    elif isinstance(outcome, Refused) and not copy.moved:
+    elif isinstance(outcome, Refused):
         approval = tx.approvals.get(copy.approval_id)
         if approval is not None and approval.state is State.PENDING:
             _next_place(
@@ -268,7 +268,7 @@ def _next_place(
         tx.approvals.change_copy(copy_id, {"places": list(rest), "channel_id": None, "ts": None})
         refresh_copy(tx, copy_id, approval.team_id, now)
         return
-    others = [one for one in tx.approvals.asking_copies(approval.id) if one.id != copy_id]
+    others = [one for one in tx.approvals.copies(approval.id) if one.id != copy_id]
     if any(one.ts is not None or one.places for one in others):
         tx.approvals.change_copy(copy_id, {"places": [], "channel_id": None, "ts": None})
         return

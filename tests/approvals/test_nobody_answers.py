@@ -288,7 +288,7 @@ def test_where_the_rule_places_no_card_any_more_the_route_has_one(silent: Silent
     [copy] = silent.desk.transact(lambda tx: tx.approvals.copies(approval.id))
     silent.desk.transact(lambda tx: tx.approvals.change_copy(copy.id, {"places": ["C0OTHER"]}))
     silent.ruled(Ruling(Action.ASK, ask=CAREFUL))
-    assert silent.places() == [(), (PLACE,)]
+    assert silent.places() == [("C0OTHER",), (PLACE,)]
 
 
 def test_who_is_asked_as_before_is_not_called_and_has_no_more_time(silent: Silent) -> None:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from relay.sandbox.environment import UseTool
 from relay.sandbox.slack.workspace import Message
-from tests.scenarios.acts import audited
 from tests.world import ADA, APPROVALS, GRACE, OPS, SHARED, World, button, everything
 
 
@@ -109,60 +110,42 @@ async def test_a_card_follows_the_route_of_its_channel(tmp_path: Path, idle: Wor
     assert "rm -rf dist" in everything(await a_card(idle, OPS))
 
 
-def says_where(made: World, channel: str, words: str) -> bool:
-    """Whether one card in a channel says where it is decided now, and neither asks nor shows the input."""
-    cards = [one for one in made.slack.channels[channel].messages if words in everything(one)]
-    return len(cards) == 1 and button(cards[0], "approve") is None and "rm -rf" not in everything(cards[0])
-
-
-async def test_a_card_is_posted_where_the_routes_name_another_place_and_the_old_one_says_where(
-    idle: World,
-) -> None:
+@pytest.mark.parametrize("place", [OPS, "C0TYPO"])
+async def test_other_places_in_a_route_are_for_the_requests_that_come_after(idle: World, place: str) -> None:
     await start_with(idle, f'["{APPROVALS}"]', "default")
     await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
-    await a_card(idle, APPROVALS)
+    card = await a_card(idle, APPROVALS)
     await idle.stop_relay()
-    await start_again(idle, f'["{OPS}"]')
-    card = await a_card(idle, OPS)
-    await idle.card_says(f"decided in <#{OPS}> now")
-    assert says_where(idle, APPROVALS, "no longer here")
-    await idle.slack.click(GRACE, OPS, card.ts, "approve")
-    await idle.thread_says("Delivered.")
-    await idle.card_says("approved")
-    assert says_where(idle, APPROVALS, "no longer here")
+    await start_again(idle, f'["{place}"]')
+    await idle.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await idle.card_says("Delivered.")
+    [decision] = idle.environment.decisions
+    assert decision.approve
+    assert not any("approval needed" in everything(one) for one in idle.slack.channels[OPS].messages)
 
 
-async def test_a_place_that_is_named_again_asks_again_with_its_own_card(idle: World) -> None:
-    await start_with(idle, f'["{APPROVALS}"]', "default")
-    await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
-    first = await a_card(idle, APPROVALS)
-    for places, words in ((f'["{OPS}"]', "no longer here"), (f'["{APPROVALS}"]', "approval needed")):
-        await idle.stop_relay()
-        await start_again(idle, places)
-        await idle.card_says(words)
-    await idle.thread_says(f"decided in <#{APPROVALS}> now")
-    assert (await a_card(idle, APPROVALS)).ts == first.ts
-    assert len(idle.slack.channels[APPROVALS].messages) == 1
-
-
-async def test_a_rule_that_names_other_places_for_its_cards_moves_those_that_wait(idle: World) -> None:
-    rule = '[[policies]]\nname = "all"\ntools = ["*"]\napprovers = { users = ["U0APPROVER"] }\ncards = '
+@pytest.mark.parametrize("place", ["thread", "C0TYPO"])
+async def test_a_rule_that_names_other_places_for_its_cards_moves_none_that_stands(
+    idle: World, place: str
+) -> None:
+    rule = f'[[policies]]\nname = "all"\ntools = ["*"]\napprovers = {{ users = ["{GRACE}"] }}\ncards = '
     (idle.folder / "relay.toml").write_text(f'{rule}["{APPROVALS}", "dm"]\n', encoding="utf-8")
     await idle.start_relay()
     await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
-    await a_card(idle, APPROVALS)
-    await a_card(idle, f"D{GRACE}")
+    card, private = await a_card(idle, APPROVALS), await a_card(idle, f"D{GRACE}")
     await idle.stop_relay()
-    (idle.folder / "relay.toml").write_text(f'{rule}["thread", "dm"]\n', encoding="utf-8")
+    (idle.folder / "relay.toml").write_text(f'{rule}["{place}"]\n', encoding="utf-8")
     await idle.start_relay()
-    await a_card(idle, OPS)
-    await idle.card_says("no longer here")
-    assert "decided in direct messages and the thread that asks now" in everything(await idle.card())
-    assert len(idle.slack.channels[f"D{GRACE}"].messages) == 1
-    assert button(await a_card(idle, f"D{GRACE}"), "approve")
+    if place == "thread":
+        await a_card(idle, OPS)
+    assert button(card, "approve")
+    await idle.slack.click(GRACE, f"D{GRACE}", private.ts, "approve")
+    await idle.card_says("Delivered.")
+    await idle.card_says("Delivered.", channel=f"D{GRACE}")
+    assert [one.approve for one in idle.environment.decisions] == [True]
 
 
-async def test_a_restart_under_the_same_rules_moves_no_card(idle: World) -> None:
+async def test_a_restart_under_the_same_rules_posts_no_other_card(idle: World) -> None:
     await start_with(idle, f'["C0NOWHERE", "{APPROVALS}"]', "default")
     await idle.slack.slash(ADA, OPS, "TOOL: rm -rf build")
     await a_card(idle, APPROVALS)
@@ -171,4 +154,3 @@ async def test_a_restart_under_the_same_rules_moves_no_card(idle: World) -> None
     await idle.slack.slash(ADA, OPS, "stop")
     await idle.card_says("The agent asks no longer")
     assert len(idle.slack.channels[APPROVALS].messages) == 1
-    assert audited(idle, "approval.placed_anew") == []

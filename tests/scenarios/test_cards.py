@@ -195,7 +195,7 @@ async def test_a_description_that_is_no_claim_about_a_command_is_an_argument(her
 async def test_a_card_names_who_asked_and_where(here: World) -> None:
     card = await ask_tool(here, {"command": "ls"})
     assert f"<@{ADA}>" in everything(card)
-    assert "default" in everything(card)
+    assert "environment *" in everything(card)
 
 
 async def test_a_diff_is_shown_before_somebody_decides_on_it(here: World) -> None:

@@ -92,7 +92,7 @@ async def test_a_command_of_forty_thousand_characters_arrives_whole(both_ways: W
 @pytest.mark.parametrize("text", ["", "   ", "help", "HELP", " ? "])
 async def test_no_words_or_help_are_answered_with_help(both_ways: World, text: str) -> None:
     await both_ways.slack.slash(ADA, OPS, text)
-    await both_ways.told(ADA, "*/letta your message* sends it to the agent")
+    await both_ways.told(ADA, "`/letta your message` sends it to the agent")
     assert rows(both_ways, "messages") == 0
 
 

@@ -97,9 +97,9 @@ class Parts:
         self._decisions = Decisions(environment_sender.send, answer, ways, self._remember)
         self._home = Home(door, Inbox(door, self._circles), tell)
         to_slack = self._home.watching(slack_sender.send)
-        deciding = Deciding(door, self._circles)
+        deciding = Deciding(door, self._circles, self._listeners.asked_by)
         stops = Stops(door, tell, self._listeners.stop_turn, self._live.message_ids)
-        to_stop = DenyStop(door, tell, deciding, stops).send
+        to_stop = DenyStop(door, tell, deciding, stops, self._listeners.under_way).send
         decisions = self._decisions
         doors = Doors(environment_sender.send, decisions.send, decisions.answer, to_stop, to_slack)
         self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)

@@ -1,6 +1,7 @@
 """What can be shown of a conversation while a turn of it runs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,3 +17,16 @@ class Glimpse:
     tool: str = ""  # the name of the tool that runs
     key: str = ""
     words: str = ""
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """What is known of the turn that runs in a conversation, as its environment told it without a gap.
+
+    `runs` are the messages of each of its runs of which that was told; `asked` are the tool calls that
+    were asked for in it, each with the messages of the run that asked.
+    """
+
+    running: bool = False
+    runs: tuple[tuple[str, ...], ...] = ()
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -20,6 +20,7 @@ import aiohttp
 
 from relay.config import Environment
 from relay.domain.deliveries import Delivery, Outcome, Retry
+from relay.domain.presence import UnderWay
 from relay.domain.runtime import Runtime
 from relay.environment import frames, outgoing
 from relay.environment.directory import Directory
@@ -106,6 +107,11 @@ class Listener:
     def busy(self) -> bool:
         """Whether a turn runs or something is waited for, as far as is known."""
         return self._pair is not None and self._pair.alive
+
+    @property
+    def under_way(self) -> UnderWay | None:
+        """What is known of the turn that runs now; None: its sockets are not open."""
+        return self._pair.under_way if self._pair is not None else None
 
     @property
     def rested(self) -> float:

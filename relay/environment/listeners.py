@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from relay.domain.deliveries import Delivery, Outcome, Refused, Retry
+from relay.domain.presence import UnderWay
 from relay.domain.runtime import Runtime
 from relay.environment.listener import Listener, Presence
 from relay.environment.pair import RuntimeRefusedError
@@ -132,6 +133,16 @@ class Listeners:
         """Stop the turn of a conversation; return whether there was one, None: it cannot be reached."""
         listener = self._all.get(runtime)
         return await listener.stop_turn() if listener is not None else None
+
+    def under_way(self, runtime: Runtime) -> UnderWay | None:
+        """Return what is known of the turn that runs in a conversation; None: it is not listened to."""
+        listener = self._all.get(runtime)
+        return listener.under_way if listener is not None else None
+
+    def asked_by(self, runtime: Runtime, tool_call_id: str) -> tuple[str, ...]:
+        """Return the messages of the run that asked for a tool call, where that was told."""
+        seen = self.under_way(runtime)
+        return seen.asked.get(tool_call_id, ()) if seen is not None else ()
 
     def mode(self, environment: str) -> str:
         """Return the permission mode of an environment, as its device told it last; empty: not told."""

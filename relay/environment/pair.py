@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from relay import __version__
+from relay.domain.presence import UnderWay
 from relay.domain.runtime import Runtime
 from relay.environment import frames, outgoing
 from relay.environment.catch_up import exchanges
@@ -101,6 +102,11 @@ class Pair:
     def alive(self) -> bool:
         """Whether a turn runs or something is waited for."""
         return self._turns.alive
+
+    @property
+    def under_way(self) -> UnderWay:
+        """What is known of the turn that runs now."""
+        return self._turns.under_way
 
     async def listen(self) -> None:
         """Listen until a socket ends. Raises SocketsLostError, StoreError, aiohttp.ClientError."""

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from relay.domain.approvals import Evidence, ToolReturned, ToolStarted
+from relay.domain.presence import UnderWay
 from relay.environment.frames import (
     ControlRequest,
     Delta,
@@ -23,6 +24,7 @@ from relay.environment.frames import (
 )
 
 _IDLE = "WAITING_ON_INPUT"
+_ASKING = "WAITING_ON_APPROVAL"
 _GOOD_END = "end_turn"
 _STOPPED = frozenset({"cancelled", "canceled", "interrupted"})
 
@@ -187,6 +189,7 @@ class _Turn:
     whole: bool = True  # every piece so far was seen
     spoke: bool = False
     active: bool = False
+    asked: dict[str, list[str]] = field(default_factory=dict)  # by tool call, the runs at that time
 
 
 class Turns:
@@ -221,6 +224,13 @@ class Turns:
     def alive(self) -> bool:
         """Whether a turn runs or something is waited for."""
         return self._turn.active or self._processing or bool(self._listed)
+
+    @property
+    def under_way(self) -> UnderWay:
+        """What is known of the turn that runs now."""
+        told = (tuple(self._by_run.get(run_id, ())) for run_id in self._turn.runs)
+        asked = {call: self._message_ids(runs) for call, runs in self._turn.asked.items()}
+        return UnderWay(self.alive, tuple(ids for ids in told if ids), asked)
 
     def _delta(self, delta: Delta, event_seq: int) -> list[Arrival]:
         kind = delta.message_type
@@ -310,6 +320,9 @@ class Turns:
         self._by_run = loop.client_message_ids_by_run_id or self._by_run
         for run_id in loop.active_run_ids:
             self._joined(run_id)
+        for runs in self._turn.asked.values():
+            if loop.status == _ASKING and not runs:  # it was listed before it was told what runs
+                runs.extend(self._turn.runs)
         if loop.status != _IDLE:
             self._turn.active = True
             return self._claimed()
@@ -318,6 +331,7 @@ class Turns:
         return self._nothing_runs()
 
     def _nothing_runs(self) -> list[Arrival]:
+        self._turn.asked.clear()
         if self._turn.whole:
             return []
         self._turn = _Turn()
@@ -372,6 +386,7 @@ class Turns:
         return [*asked, Pending(listed, frame.event_seq)]
 
     def _asked(self, request: ToolRequest, event_seq: int, *, listed: bool) -> ToolAsked:
+        self._turn.asked.setdefault(request.tool_call_id, list(self._turn.runs))
         return ToolAsked(request, self._message_ids(self._turn.runs), self._turn.words, event_seq, listed)
 
     def _message_ids(self, runs: list[str]) -> tuple[str, ...]:

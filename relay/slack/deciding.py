@@ -1,12 +1,14 @@
 """Whoever answers a request, by a button, a form or a word: who they are, and one use case."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from relay.domain.approvals import Approval
 from relay.domain.matching import evaluate
 from relay.domain.people import Person
+from relay.domain.runtime import Runtime
 from relay.slack.circles import Circles
 from relay.slack.door import SlackDoor
 from relay.use_cases.record_decision import (
@@ -39,12 +41,16 @@ class Answering:
     message_ts: str | None = None
 
 
+AskedBy = Callable[[Runtime, str], tuple[str, ...]]  # the messages of the run that asked for a tool call
+
+
 class Deciding:
     """Takes answers: the evidence about a person first, then the vote, in one transaction."""
 
-    def __init__(self, door: SlackDoor, circles: Circles) -> None:
+    def __init__(self, door: SlackDoor, circles: Circles, asked_by: AskedBy) -> None:
         self._door = door
         self._circles = circles
+        self._asked_by = asked_by
         self._authority = Authority(door.rights, door.store.key, partial(evaluate, door.config.policy))
 
     async def approval(self, approval_id: str) -> Approval | None:
@@ -67,6 +73,8 @@ class Deciding:
         Raises StoreError.
         """
         click = await self._click(answering)
+        if answer.stop:
+            answer = replace(answer, asked_by=await self._run_of(answering.approval_id))
         now, door = self._door.clock(), self._door
         recorded = await door.store.transact(
             lambda tx: record_decision(tx, click, answer, self._authority, now)
@@ -114,6 +122,15 @@ class Deciding:
         What waited when the relay started was ruled anew then, so that no other circle is kept with it.
         """
         return await self.approval(approval_id) if self._door.config.policy.asks_slack else None
+
+    async def _run_of(self, approval_id: str) -> tuple[str, ...]:
+        """Return the messages of the run that asked, as it is told while it waits for the answer."""
+        approval = await self.approval(approval_id)
+        if approval is None:
+            return ()
+        asked = approval.asked
+        runtime = Runtime(asked.environment, asked.agent_id, asked.conversation_id)
+        return self._asked_by(runtime, asked.tool_call_id)
 
     def _log(self, answering: Answering, answer: Answer, recorded: Recorded) -> None:
         self._door.log.info(

@@ -1,6 +1,7 @@
 """Somebody stops what the agent is doing: with a button, a word, a command, or Slack's own stop."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck
@@ -20,11 +21,23 @@ from relay.use_cases.whisper import Listener
 StopTurn = Callable[[Runtime], Awaitable[bool | None]]
 
 
+@dataclass(frozen=True)
+class Aim:
+    """The one turn that a stop is meant for: its messages, and whether it may be stopped still."""
+
+    message_ids: tuple[str, ...]
+    still: Callable[[], bool]
+
+
+class AimLostError(Exception):
+    """Meanwhile something else may run than the turn that a stop was meant for: nothing was stopped."""
+
+
 class Stops:
     """Stops turns for who may, and says what came of it.
 
     No delivery, but for the one that goes with a denial: a stop that arrives late would end something else.
-    `runs_for` tells the messages whose turn is seen to run in a conversation.
+    `runs_for` tells the messages whose turn is seen to run in a conversation; empty: it is not seen.
     """
 
     def __init__(
@@ -43,26 +56,34 @@ class Stops:
         """Stop something without keeping the acknowledgement waiting."""
         self._tell.soon(self._guarded(stopping))
 
-    def runs_for(self, runtime: Runtime) -> tuple[str, ...]:
-        """Return the messages whose turn is seen to run in a conversation; empty: it is not seen."""
-        return self._runs_for(runtime)
-
     async def stop(
-        self, runtime: Runtime, person: Person, listener: Listener, key: str, *, patient: bool = False
+        self,
+        runtime: Runtime,
+        person: Person,
+        listener: Listener,
+        key: str,
+        *,
+        aim: Aim | None = None,
+        patient: bool = False,
     ) -> bool | None:
-        """Stop the turn of a conversation, if the person may, and say what came of it. Raises StoreError.
+        """Stop the turn of a conversation, if the person may, and say what came of it.
 
         Return whether there was one to stop; None: the environment was not reached, of which nothing is
-        said where whoever calls is `patient` and tries again.
+        said where whoever calls is `patient` and tries again. With an `aim` no other turn is stopped.
+        Raises StoreError and AimLostError.
         """
         door, now = self._door, self._door.clock()
-        stop = Stop(door.workspace.team_id, runtime, person, key, self._runs_for(runtime))
+        message_ids = aim.message_ids if aim is not None else self._runs_for(runtime) or None
+        stop = Stop(door.workspace.team_id, runtime, person, key, message_ids)
         begun = await door.store.transact(lambda tx: begin_stop(tx, stop, door.rights, now))
         if begun.again:
             return False
         if not begun.verdict.allowed:
             await self._tell.now(listener, sentences.refused_stop(begun.verdict.reason))
             return False
+        if aim is not None and not aim.still():  # looking it up and storing it took a while
+            await door.store.transact(lambda tx: tx.stops.forget(begun.message_ids))
+            raise AimLostError
         stopped = await self._stop_turn(runtime)
         if stopped is None and patient:
             return None

@@ -102,7 +102,7 @@ def _waiting(tx: Transaction, runtime: Runtime) -> Waiting | None:
     if not pending:
         return None
     approval_id, tool_name = pending[0]
-    posted = [copy.channel_id for copy in tx.approvals.asking_copies(approval_id) if copy.ts is not None]
+    posted = [copy.channel_id for copy in tx.approvals.copies(approval_id) if copy.ts is not None]
     return Waiting(tool_name, posted[0] if posted else None, len(pending) - 1)
 
 

@@ -50,6 +50,7 @@ class Answer:
     updated_input: Mapping[str, Any] | None = None
     returned: Returned | None = None
     stop: bool = False
+    asked_by: tuple[str, ...] = ()  # with a stop: the messages of the run that asked, where that is known
     suggestions: tuple[str, ...] = ()
     grant: Wish | None = None  # with an approval: what is allowed for a while besides
 
@@ -155,7 +156,7 @@ def _count(
     tx.approvals.decide(approval, decision)
     send_decision(tx, approval, decision, now)
     if decision.stop:
-        stop_after(tx, approval, person, click.listener, click.key, now)
+        stop_after(tx, approval, person, click.listener, click.key, answer.asked_by, now)
     return Taken(Recorded.DECIDED)
 
 

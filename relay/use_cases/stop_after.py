@@ -9,6 +9,7 @@ from typing import Any
 from relay.domain.approvals import Approval, State
 from relay.domain.deliveries import STOP_DEADLINE, STOP_WAITS, Kind
 from relay.domain.people import Person
+from relay.domain.presence import UnderWay
 from relay.store.transaction import Transaction
 from relay.use_cases.whisper import Listener
 
@@ -18,7 +19,11 @@ _OVER = frozenset({State.WITHDRAWN, State.SUPERSEDED, State.DECIDED_ELSEWHERE})
 
 @dataclass(frozen=True)
 class StopAfter:
-    """Who wants a turn stopped after a denial, and which turn: the one that answers these messages."""
+    """Who wants a turn stopped after a denial, and which turn: the one that answers these messages.
+
+    They are those of the run that asked, as its environment told them: none where it began at a terminal,
+    or nothing was told.
+    """
 
     user_id: str
     team_id: str
@@ -37,25 +42,32 @@ class StopAfter:
 class Prospect(StrEnum):
     """What a stop would do now."""
 
-    MEANT = "meant"  # end the turn that it is about, as far as anything tells
-    OVER = "over"  # that turn is over
+    MEANT = "meant"  # end the turn that it is about
+    OVER = "over"  # nothing: that turn is over
     ANOTHERS = "anothers"  # somebody has written since: it might end what they began
+    LATER = "later"  # end another turn
+    UNSEEN = "unseen"  # nobody knows: whose turn runs is not told, or not yet
 
 
 def stop_after(
-    tx: Transaction, approval: Approval, person: Person, listener: Listener, key: str, now: datetime
+    tx: Transaction,
+    approval: Approval,
+    person: Person,
+    listener: Listener,
+    key: str,
+    asked_by: tuple[str, ...],
+    now: datetime,
 ) -> None:
     """Have the turn of a request that was just denied stopped, soon, and also after a restart."""
-    asked = approval.asked
-    in_turn = tx.messages.in_turn(asked.environment, asked.agent_id, asked.conversation_id)
+    # Not all that wait for an answer: who was put in line behind that turn has one of their own.
     told = replace(listener, response_url=None)  # a bearer secret is not kept for longer than need be
-    wanted = StopAfter(person.user_id, person.team_id, told, key, tuple(one.id for one in in_turn))
+    wanted = StopAfter(person.user_id, person.team_id, told, key, asked_by)
     tx.deliveries.add(
         Kind.STOP,
         team_id=approval.team_id,
         ordering_key=f"stop/{approval.id}",
         subject_id=approval.id,
-        environment=asked.environment,
+        environment=approval.asked.environment,
         body=asdict(wanted),
         deadline=now + STOP_DEADLINE,
         now=now,
@@ -69,13 +81,35 @@ def hurry_stop(tx: Transaction, approval: Approval, now: datetime) -> None:
         tx.deliveries.hurry(approval.id, Kind.STOP, now)
 
 
-def prospect(tx: Transaction, approval: Approval, message_ids: Collection[str]) -> Prospect:
+def prospect(
+    tx: Transaction, approval: Approval, message_ids: Collection[str], seen: UnderWay | None
+) -> Prospect:
     """Return what a stop would do now that was meant for the turn of some messages."""
     asked, decision = approval.asked, approval.decision
     if approval.state in _OVER or decision is None:
         return Prospect.OVER
-    of = (asked.environment, asked.agent_id, asked.conversation_id)
-    in_turn = {one.id for one in tx.messages.in_turn(*of)}
-    if in_turn - set(message_ids) or tx.messages.said_since(*of, decision.decided_at):
+    if tx.messages.said_since(asked.environment, asked.agent_id, asked.conversation_id, decision.decided_at):
         return Prospect.ANOTHERS
-    return Prospect.OVER if message_ids and not in_turn else Prospect.MEANT
+    found = hits(approval, message_ids, seen)
+    if found is not Prospect.UNSEEN:
+        return found
+    ours = tx.messages.some(tuple(message_ids))
+    return Prospect.OVER if ours and all(one.turn_ended for one in ours) else found
+
+
+def hits(approval: Approval, message_ids: Collection[str], seen: UnderWay | None) -> Prospect:
+    """Return what a stop would end, as far as the turn tells that runs now.
+
+    It is the turn that asked when it was heard to ask, or when a run of it answers a message of the run
+    that asked; a run that answers others alone shows that it is not. A message that was taken into the
+    turn on its way is told with those that began it.
+    """
+    if seen is None:
+        return Prospect.UNSEEN
+    if not seen.running:
+        return Prospect.OVER
+    call = approval.asked.tool_call_id
+    wanted = {*message_ids, *seen.asked.get(call, ())}
+    if any(wanted.isdisjoint(run) for run in seen.runs):
+        return Prospect.LATER
+    return Prospect.MEANT if seen.runs or call in seen.asked else Prospect.UNSEEN

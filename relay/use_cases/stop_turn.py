@@ -19,7 +19,7 @@ class Stop:
     runtime: Runtime
     person: Person
     key: str
-    message_ids: tuple[str, ...] = ()  # whose turn it is, where that is known
+    message_ids: tuple[str, ...] | None = None  # whose turn it is; None: not known
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,11 @@ def begin_stop(tx: Transaction, stop: Stop, rights: Rights, now: datetime) -> St
         tx.record(stop.team_id, now, "turn.stop_refused", actor=stop.person.user_id, facts=facts)
         return Stopping(verdict)
     runtime = stop.runtime
-    in_turn = tx.messages.in_turn(runtime.environment, runtime.agent_id, runtime.conversation_id)
-    message_ids = stop.message_ids or tuple(one.id for one in in_turn)
+    if stop.message_ids is None:
+        found = tx.messages.in_turn(runtime.environment, runtime.agent_id, runtime.conversation_id)
+    else:
+        found = tx.messages.some(stop.message_ids)  # what was typed at a terminal has an id as well
+    message_ids = tuple(one.id for one in found)
     tx.stops.add(message_ids, stop.team_id, stop.person.user_id, now)
     return Stopping(verdict, message_ids)
 

@@ -57,25 +57,16 @@ def card(
     """
     of = arguments.shown(approval)
     tool = visible(approval.asked.tool_name)
-    ending = [*_waiting(approval, votes, command, nobody_left=nobody_left), *_ending(approval, of)]
+    beginning = [header(f"{tool}: {_headline(approval)}"), *_outcome(approval, of)]
+    ending = [*_waiting(approval, votes, command, nobody_left=nobody_left), *_ending(approval)]
     ending += grant_blocks.on_card(approval, grant) if grant else []
     blocks: Blocks = []
     for step in _STEPS:
-        blocks = [header(f"{tool}: {_headline(approval)}"), *_about(approval, of)]
-        blocks += [*_asked(approval, of, scale * step), *ending]
+        blocks = [*beginning, *_about(approval, of), *_asked(approval, of, scale * step), *ending]
         if size(blocks) <= _LONGEST:
             break
     text = f"{escape(tool)}: {_headline(approval)}"
     return Post(text, numbered(blocks, f"{approval.id}/{approval.revision}"))
-
-
-def moved(approval: Approval, places: Sequence[str]) -> Post:
-    """Return the card of a request in a place where it is no longer asked about: it says where it is."""
-    tool, headline = visible(approval.asked.tool_name), _headline(approval)
-    where = " and ".join(dict.fromkeys(places)) or "another place"
-    said = f":arrow_right: The rules have changed: this is decided in {where} now, no longer here."
-    blocks: Blocks = [header(f"{tool}: {headline}"), context(_who(approval)), section(said)]
-    return Post(f"{escape(tool)}: {headline}", numbered(blocks, f"{approval.id}/{approval.revision}"))
 
 
 _HEADLINES = {
@@ -115,22 +106,26 @@ def _who(approval: Approval) -> str:
     asked = approval.asked
     people = ", ".join(f"<@{user_id}>" for user_id in approval.requesters[:10])
     by = f"Asked for by {people}" if people else "Asked for outside Slack"
-    where = f"environment *{escaped(asked.environment, 80)}* · agent `{escaped(asked.agent_id, 80)}`"
-    return f"{by} · {where} · conversation `{escaped(asked.conversation_id, 80)}`"
+    return f"{by} · environment *{escaped(asked.environment, 80)}*"
 
 
 def _asked(approval: Approval, of: Shown, scale: float) -> Iterator[Block]:
     """Yield what the tool is called with, what that changes, and what the agent says of it."""
-    shown, left_out = arguments.elements(of, scale)
+    repeated = arguments.in_diff(of)
+    elsewhere = arguments.elsewhere(of, approval.ask.facts)
+    shown, left_out = arguments.elements(of, scale, elsewhere.union(repeated))
     if of.was is not None:
         who = f" by <@{approval.edited_by}>" if approval.edited_by else ""
         yield context(f":pencil2: *Changed{who}*: the answer is to what stands here now.")
-    yield rich(*shown)
+    if shown:
+        yield rich(*shown)
     changed, lines_left_out = diffs.elements(of.changes, int(_DIFF_LIMIT * scale))
     if changed:
         if of.was is not None:
             yield context("The changes to files that the agent's own input would make, not the changed one:")
         yield rich(*changed)
+    if repeated:
+        yield context(f"{' and '.join(code(name, 80) for name in repeated)}: see the diff")
     if of.claim:
         claim, words_left_out = clamp(of.claim, int(_WORDS_LIMIT * scale) + _SMALLEST)
         left_out += words_left_out
@@ -158,13 +153,17 @@ def _waiting(
             yield context(said)
 
 
-def _ending(approval: Approval, of: Shown) -> Iterator[Block]:
+def _outcome(approval: Approval, of: Shown) -> Iterator[Block]:
+    """Yield what came of a request that is settled, before what it was about."""
+    if approval.state is not State.PENDING:
+        yield section(outcomes.outcome(approval))
+    if approval.state is not State.PENDING and of.output:
+        yield rich(line("output"), preformatted(clamp(visible(of.output), _OUTPUT_LIMIT)[0]))
+
+
+def _ending(approval: Approval) -> Iterator[Block]:
     if approval.state is State.PENDING:
         yield actions(*_buttons(approval))
-        return
-    yield section(outcomes.outcome(approval))
-    if of.output:
-        yield rich(line("output"), preformatted(clamp(visible(of.output), _OUTPUT_LIMIT)[0]))
     if approval.state is State.EXPIRED:
         yield actions(button("Ask again", "ask_again", _value(approval)))
     if approval.state is State.FAILED:

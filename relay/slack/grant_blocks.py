@@ -29,7 +29,7 @@ def terms(grant: Grant) -> str:
     """Return for which input a grant is, until when, and how often it was used."""
     if grant.revoked_at is not None:
         who = "the operator" if grant.revoked_by == OPERATOR else f"<@{grant.revoked_by}>"
-        ended = f"revoked by {who} at {day_and_time(grant.revoked_at)}"
+        ended = f"revoked by {who} {day_and_time(grant.revoked_at)}"
     else:
         ended = f"until {day_and_time(grant.expires_at)}"
     return f"{_inputs(grant)} {ended}, {grant.uses} of {grant.most_uses} uses"

@@ -11,7 +11,7 @@ from relay.domain.policy import Reason
 from relay.domain.secrets import mask
 from relay.slack import grant_blocks, outcomes
 from relay.slack.blocks import Block, Blocks, Post, context, header, section
-from relay.slack.mrkdwn import code, day_and_time, escape
+from relay.slack.mrkdwn import code, day_and_time, escape, escaped, visible
 from relay.slack.sentences import refused_inbox
 
 _TOOL_LIMIT = 60
@@ -22,6 +22,7 @@ _MAIN = ("command", "cmd", "script", "file_path", "path", "url")
 _PEOPLE = 3
 _ARGUMENTS = 5
 _MOST_GRANTS = 25
+_DIVIDER: Block = {"type": "divider"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Room:
     grants: int
 
 
-HOME = Room(40, 20, 10, 20)  # with headings and what is more: at most 98 of a view's 100 blocks
+HOME = Room(40, 18, 10, 19)  # with headings, lines and what is more: at most 98 of a view's 100 blocks
 LIST = Room(15, 8, 6, 0)  # of a message's 50 blocks, and of about 13,000 characters over them all
 
 
@@ -76,7 +77,7 @@ def home(contents: Contents, user_id: str) -> Block:
     """Return the Home tab of a person."""
     if contents.refused is not None:
         return {"type": "home", "blocks": [section(refused_inbox(contents.refused))]}
-    blocks = [*_waiting(contents), *_recent(contents)]
+    blocks = [*_waiting(contents), _DIVIDER, *_recent(contents), _DIVIDER]
     own = [one for one in contents.grants if one.grant.granted_by == user_id]
     blocks += _titled("Your grants", list(_grants(own, HOME.grants)), "You allow nothing for a while.")
     return {"type": "home", "blocks": blocks}
@@ -88,7 +89,7 @@ def approvals_list(contents: Contents) -> Post:
         words = refused_inbox(contents.refused)
         return Post(words, [section(words)])
     waiting = len(contents.yours) + contents.yours_more
-    return Post(f"{waiting} waiting for you", [*_waiting(contents), *_recent(contents)])
+    return Post(f"{waiting} waiting for you", [*_waiting(contents), _DIVIDER, *_recent(contents)])
 
 
 def grants_list(contents: Contents, most: int = _MOST_GRANTS) -> Post:
@@ -109,6 +110,7 @@ def _waiting(contents: Contents) -> Iterator[Block]:
             f":warning: {contents.unsure:,} more may wait for you: "
             "I could not ask Slack which groups you are in. Try again in a moment."
         )
+    yield _DIVIDER
     others = [*_rows(contents.others), *_more(contents.others_more, contents)]
     yield from _titled("Waiting for others", others, "Nothing of yours waits for others.")
 
@@ -137,10 +139,15 @@ def _rows(rows: Sequence[Row]) -> Iterator[Block]:
 
 def _row(row: Row, after: str) -> Block:
     approval = row.approval
-    tool = code(approval.asked.tool_name, _TOOL_LIMIT)
     jump = f" · <{escape(row.link)}|go to the card>" if row.link else ""
-    about = f"*{tool}* {code(approval.code, _CODE_LIMIT)} · {_asked(approval)}{after}{jump}"
-    return section(f"{about}\n{line(approval.present_input)}")
+    about = f"{_tool(approval.asked.tool_name)} {code(approval.code, _CODE_LIMIT)}"
+    return section(f"{about} · {_asked(approval)}{after}{jump}\n{line(approval.present_input)}")
+
+
+def _tool(name: str) -> str:
+    """Return a tool's name in bold, on one line; nothing in it begins code."""
+    shown = " ".join(visible(name).split()).replace("`", "'").replace("*", "\N{ASTERISK OPERATOR}")
+    return f"*{escaped(shown or '?', _TOOL_LIMIT)}*"
 
 
 def _asked(approval: Approval) -> str:
@@ -154,7 +161,7 @@ def _grants(grants: Sequence[Held], most: int) -> Iterator[Block]:
     for held in grants[:most]:
         grant = held.grant
         shown = f"\n{line(held.approval.asked.tool_input)}" if held.approval and not grant.patterns else ""
-        words = f"*{code(grant.tool_name, _TOOL_LIMIT)}* by <@{grant.granted_by}> {grant_blocks.terms(grant)}"
+        words = f"{_tool(grant.tool_name)} by <@{grant.granted_by}> {grant_blocks.terms(grant)}"
         yield {**section(words + shown), "accessory": grant_blocks.revoke(grant)}
     if len(grants) > most:
         yield context(f"and {len(grants) - most:,} more")

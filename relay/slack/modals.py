@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from relay.domain.approvals import Approval
+from relay.domain.approvals import Approval, Asked
 from relay.slack import arguments, diffs
 from relay.slack.blocks import Block, Blocks, context, line, plain_text, preformatted, rich
-from relay.slack.mrkdwn import escaped, visible
+from relay.slack.mrkdwn import code, escaped, visible
 
 _PIECE = 2_900
 _MOST_BLOCKS = 98  # of a modal's 100, with the first and the last line
@@ -17,16 +17,15 @@ _NAME_LIMIT = 100
 
 def details(approval: Approval) -> Block:
     """Return a modal with the whole input and what it would change, no secret in it."""
-    of = arguments.shown(approval)
+    asked, of = approval.asked, arguments.shown(approval)
     parts = list(_parts(of))
     boxes = [box for heading, text in parts for box in _boxes(heading, text)]
     if len(boxes) > _MOST_BLOCKS:  # many arguments: one after the other, with no box of its own for each
         boxes = [box for heading, text in _close(of) for box in _boxes(heading, text)]
     length = sum(len(text) for _, text in parts)
     masked = f" · :lock: {of.found} masked" if of.found else ""
-    blocks: Blocks = [
-        context(f"*{escaped(visible(approval.asked.tool_name), 200)}* · {length:,} characters{masked}")
-    ]
+    what = f"*{escaped(visible(asked.tool_name), 200)}* · {length:,} characters{masked}"
+    blocks: Blocks = [context(f"{what}\n{_where(asked)}")]
     room = _LIMIT // _PIECE
     blocks += boxes[:room] or [context("without arguments")]
     if len(boxes) > room:
@@ -37,6 +36,12 @@ def details(approval: Approval) -> Block:
         "close": plain_text("Close"),
         "blocks": blocks,
     }
+
+
+def _where(asked: Asked) -> str:
+    agent, conversation = (code(one, _NAME_LIMIT) for one in (asked.agent_id, asked.conversation_id))
+    environment = escaped(asked.environment, _NAME_LIMIT)
+    return f"environment *{environment}* · agent {agent} · conversation {conversation}"
 
 
 def _parts(of: arguments.Shown) -> Iterator[tuple[Block, str]]:

@@ -1,5 +1,6 @@
 """What came of a request, and who may still answer it, each in a sentence of a card."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -13,6 +14,8 @@ from relay.slack.mrkdwn import code, escaped, moment
 _NOTE_LIMIT = 600
 _ID_LIMIT = 60
 _MOST_NAMED = 10
+_SHORT = 64  # of a line that has room for a code as well
+_MOMENT = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
 
 
 def decided_by(approval: Approval) -> str:
@@ -126,21 +129,31 @@ def waiting(approval: Approval, votes: Sequence[Vote], command: str, *, nobody_l
     current = {one.user_id for one in votes if one.shown_hash == (approval.shown_hash or approval.input_hash)}
     if outdated := [one.user_id for one in votes if one.user_id not in current]:
         yield f"No longer counted, for the input was changed since: {_people(outdated)}"
-    if silence := _silence(approval):
-        yield silence
-    if approval.code:
-        typed = code(f"{command} approve {approval.code}", _ID_LIMIT)
-        yield f"Code {code(approval.code, _ID_LIMIT)}: without a button, type {typed}"
+    yield from _together(_silence(approval), _typed(approval, command))
+
+
+def _together(silence: str, typed: str) -> list[str]:
+    """Return both on one line, where the first is short as people see it."""
+    if silence and typed and len(_MOMENT.sub(r"\1", silence)) <= _SHORT:
+        return [f"{silence} · {typed}"]
+    return [one for one in (silence, typed) if one]
+
+
+def _typed(approval: Approval, command: str) -> str:
+    if not approval.code:
+        return ""
+    typed = code(f"{command} approve {approval.code}", _ID_LIMIT)
+    return f"Code {code(approval.code, _ID_LIMIT)}: without a button, type {typed}"
 
 
 def _terms(approval: Approval) -> str:
     ask = approval.ask
-    said = [f"; {ask.quorum} needed"] if ask.quorum > 1 else []
+    said = [f"{ask.quorum} must approve"] if ask.quorum > 1 else []
     if not ask.requester_may_approve and approval.requesters:
-        said.append("; not whoever asked for it")
+        said.append("not whoever asked")
     if ask.edit_needs_another and approval.edited_by:
-        said.append(f"; not <@{approval.edited_by}> alone, who changed it")
-    return "".join(said)
+        said.append(f"not <@{approval.edited_by}> alone, who changed it")
+    return f"; {', '.join(said)}" if said else ""
 
 
 def _silence(approval: Approval) -> str:

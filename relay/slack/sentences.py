@@ -63,7 +63,8 @@ GRANT_NOT_OFFERED = "That cannot be allowed for a while: its rule does not let i
 INBOX_FAILED = "I could not read what waits. Tell whoever runs relay that its store fails."
 NOTHING_RUNS = "Nothing is running there, so there was nothing to stop."
 STOP_ANOTHERS = "Denied, but not stopped: somebody has written to the agent since, and a stop might end what they began. Stop it yourself if that is what you want."
-STOP_TOO_LATE = "Denied, but not stopped: I did not run at that time, and a stop that comes so late might end something else."
+STOP_LATER_TURN = "Denied, but not stopped: as far as I can tell, what runs now is not the turn that asked. Stop it yourself if that is what you want."
+STOP_TOO_LATE = "Denied, but not stopped: it took so long that a stop might end something else. Stop it yourself if that is what you want."
 NOT_STOPPED = "I could not reach the environment, so nothing was stopped. Try again in a moment."
 STOPPED = "Stopped."
 STOPPING = "Asking the agent to stop."
@@ -74,14 +75,18 @@ WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
 
 def help_text(command: str, environment: str) -> str:
     """Return what `/letta help` says."""
-    return (
-        f"*{command} your message* sends it to the agent in *{escape(environment)}*; the answer comes in a thread.\n"
-        f"*{command} stop* stops what the agent is doing in this channel.\n"
-        f"*{command} approve CODE* and *{command} deny CODE why* answer a card by the code that stands on it; `!approve CODE` and `!deny CODE why` do so in a thread.\n"
-        f"*{command} approvals* lists what waits for you and for others, *{command} grants* what is allowed for a while.\n"
-        f"*{command} status* says how it is there; *{command} help* shows this.\n"
-        "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
-    )
+    said = {
+        "your message": f"sends it to the agent in *{escape(environment)}*; the answer comes in a thread",
+        "approvals": "lists what waits for you and for others",
+        "approve CODE": "approves by the code on a card; in a thread `!approve CODE`",
+        "deny CODE why": "denies by the code on a card; in a thread `!deny CODE why`",
+        "stop": "stops what the agent is doing in this channel",
+        "status": "says how the agent's environment is",
+        "grants": "lists what is allowed for a while",
+        "help": "shows this",
+    }
+    card = "When the agent wants to run a tool that needs a yes, a card with *Approve* and *Deny* is posted for the approvers."
+    return "\n".join([card, *(f"`{command} {typed}` {does}" for typed, does in said.items())])
 
 
 _CODES_NAMED = 10
@@ -252,7 +257,7 @@ def whispered(sentence: Sentence, facts: Mapping[str, Any], approval: Approval |
 def _snoozed(approval: Approval | None) -> str:
     if approval is None or approval.snoozed_until is None:
         return "Snoozed."
-    ends = f" It ends at {day_and_time(approval.expires_at)}." if approval.expires_at else ""
+    ends = f" It ends {day_and_time(approval.expires_at)}." if approval.expires_at else ""
     return f"Snoozed: nobody is reminded before {day_and_time(approval.snoozed_until)}.{ends}"
 
 

@@ -1,13 +1,15 @@
 """Cards for any input and every state: within Slack's limits, and true."""
 
 import unicodedata
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.domain.approvals import Approval, Decision, State
+from relay.domain.approvals import Approval, Decision, Returned, State
+from relay.domain.rules import Ask, Risk
 from relay.sandbox.slack import problems
 from relay.sandbox.slack.limits import characters
 from relay.slack import cards, modals, posts
@@ -170,6 +172,16 @@ def test_each_state_is_said_and_the_question_kept(
     assert [sentence for sentence in [*said, "make release"] if sentence not in shown] == []
 
 
+@pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
+def test_what_came_of_it_stands_right_below_the_header(state: State) -> None:
+    ran = replace(DENIED, returned=Returned(success=True, output="released 1.2"))
+    blocks = cards.card(approval(state, ran, note="n", ask=Ask(risk=Risk.HIGH))).blocks
+    told = [" ".join(words(block)) for block in blocks]
+    assert [block["type"] for block in blocks[:2]] == ["header", "section"]
+    assert "released 1.2" in told[2] and "High risk" in told[3]
+    assert told.index("command make release") > 3
+
+
 @pytest.mark.parametrize("state", [state for state in State if state is not State.DELIVERED])
 def test_delivered_is_said_of_nothing_else(state: State) -> None:
     decision = None if state is State.PENDING else APPROVED
@@ -179,12 +191,12 @@ def test_delivered_is_said_of_nothing_else(state: State) -> None:
 
 def test_a_reason_in_words_is_on_the_card_and_a_wordless_one_is_not() -> None:
     spoken = Decision(approve=False, reason="Not on a <Friday>", user_id="U0GRACE", decided_at=NOON)
-    assert "Not on a &lt;Friday&gt;" in words(cards.card(approval(State.DELIVERED, spoken)).blocks)[-1]
-    assert "grace in Slack" not in words(cards.card(approval(State.DELIVERED, DENIED)).blocks)[-1]
+    assert "Not on a &lt;Friday&gt;" in words(cards.card(approval(State.DELIVERED, spoken)).blocks)[1]
+    assert "grace in Slack" not in str(cards.card(approval(State.DELIVERED, DENIED)).blocks)
 
 
 def test_a_decision_on_its_way_says_what_is_in_its_way() -> None:
-    shown = words(cards.card(approval(State.DECIDED, APPROVED, note="the environment is offline")).blocks)[-1]
+    shown = words(cards.card(approval(State.DECIDED, APPROVED, note="the environment is offline")).blocks)[1]
     assert "*Not delivered yet:* the environment is offline. I keep trying." in shown
 
 
@@ -222,6 +234,14 @@ def test_too_many_arguments_are_counted() -> None:
     shown = "\n".join(words(cards.card(calling({f"name_{n}" * 5: n for n in range(2_000)})).blocks))
     assert "1,989 more arguments" in shown
     assert "… and 1,9" in shown
+
+
+def test_the_agent_and_the_conversation_are_in_the_details_and_not_on_the_card() -> None:
+    asked = approval(agent_id="agent-7", conversation_id="conv-`3`")
+    card, details = str(cards.card(asked).blocks), words(modals.details(asked)["blocks"])[0]
+    assert "environment *workshop*" in card
+    assert [one for one in ("agent-7", "conv-") if one in card] == []
+    assert "environment *workshop* · agent `agent-7` · conversation `conv-'3'`" in details
 
 
 def test_details_of_many_arguments_still_hold_them_all() -> None:

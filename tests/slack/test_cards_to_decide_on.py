@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relay.domain.approvals import Approval, State
-from relay.domain.rules import Ask, Circle, Risk
+from relay.domain.rules import Ask, Circle, Fact, Risk
 from relay.domain.votes import Vote
 from relay.sandbox.slack import problems
 from relay.sandbox.slack.limits import characters
@@ -111,8 +111,8 @@ def test_any_other_tool_s_description_is_an_argument() -> None:
 @pytest.mark.parametrize("now", [{"description": "Wipes the disk"}, {}])
 def test_a_description_that_somebody_changed_is_an_argument(now: dict[str, str]) -> None:
     shown = told(approval(edited_input={"command": "make release", **now}, edited_by="U0GRACE"))
-    assert "description\n was\n  Builds the release\ndescription\n is now" in shown
-    assert now.get("description", "(not given)") in shown
+    said = "description\n  - Builds the release\n  + Wipes the disk"
+    assert (said if now else "description\n (taken out)\n  - Builds the release") in shown
 
 
 def test_what_is_left_out_of_a_claim_is_counted() -> None:
@@ -157,8 +157,10 @@ def test_approving_a_high_risk_is_confirmed_and_nothing_else_is() -> None:
 
 def test_it_says_who_can_decide_and_calls_no_user_group() -> None:
     shown = told(pending())
-    assert "<@U0GRACE>, <@U0LINUS>, members of `S0LEADS`, members of <#C0OPS>; 2 needed" in shown
-    assert "not whoever asked for it" in shown
+    people = "<@U0GRACE>, <@U0LINUS>, members of `S0LEADS`, members of <#C0OPS>"
+    assert f"{people}; 2 must approve, not whoever asked\n" in shown
+    one = told(pending(ask=replace(TWO, quorum=1)))
+    assert "members of <#C0OPS>; not whoever asked\n" in one
     assert "<!subteam" not in shown
     assert "*Can decide:* any full member" in told(approval())
 
@@ -183,19 +185,90 @@ def test_the_code_is_shown_with_what_to_type() -> None:
     assert "Code `K7QF`: without a button, type `/ops approve K7QF`" in told(pending(), command="/ops")
 
 
+def test_the_code_stands_beside_an_expiry_that_is_short() -> None:
+    beside = "; reminded twice · Code `K7QF`"
+    assert beside in told(pending(expires_at=NOON, nudges=2))
+    long = told(pending(expires_at=NOON, nudges=2, escalated=True))
+    assert "others were asked as well\nCode `K7QF`" in long
+
+
 def test_a_change_shows_what_was_and_what_is_now_of_changed_arguments_alone() -> None:
     edited = {**DEPLOY, "amount": 900}
     shown = told(pending(edited_input=edited, edited_by="U0GRACE"))
     assert "*Changed by <@U0GRACE>*" in shown
-    assert "amount\n was\n  1200\namount\n is now\n  900" in shown
-    assert "cwd\n was" not in shown
+    assert "amount\n  - 1200\n  + 900" in shown
+    assert "- /srv/app" not in shown
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ({"n": 1200}, {"n": "1200"}, 'n\n  - 1200\n  + "1200"'),
+        ({"n": "a"}, {"n": "(not given)"}, "n\n  - a\n  + (not given)"),
+        ({"n": "a"}, {}, "n\n (taken out)\n  - a"),
+        ({}, {"n": False}, "n\n (added)\n  + false"),
+        ({"n": "a"}, {"n": "a\u200b"}, "n\n  - a\n  + a\\u200b"),
+        ({"n": "a\u200b"}, {"n": "a\\u200b"}, 'n\n  - "a\\u200b"\n  + "a\\\\u200b"'),
+        ({"n": "a"}, {"n": "a\n+ b"}, "n\n was\n  a\nn\n is now\n  a\n  + b"),
+        ({"n": "a"}, {"n": "b" * 201}, f"n\n was\n  a\nn\n is now\n  {'b' * 201}"),
+        ({"n": "a"}, {"n": "b" * 200}, f"n\n  - a\n  + {'b' * 200}"),
+    ],
+)
+def test_a_change_of_short_lines_is_one_box_and_says_exactly_what_is_sent(
+    was: dict[str, Any], now: dict[str, Any], said: str
+) -> None:
+    edited = {**now, "same": 1}
+    shown = told(approval(tool_input={**was, "same": 1}, edited_input=edited, tool_name="deploy"))
+    assert said in shown
+    assert "same\n  1" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "told_once"),
+    [
+        (1200, True),
+        ("db1", True),
+        (False, True),
+        ("a  b", False),
+        ("two\nlines", False),
+        ("`x`", False),
+        ("", False),
+        ("\u200b", False),
+        ("x" * 81, False),
+        ("&" * 17, False),
+        ("TOKEN=abcdef1", False),
+        (["db1"], False),
+        ({"host": "db1"}, False),
+        (None, False),
+    ],
+)
+def test_an_argument_is_left_to_a_fact_that_shows_all_of_it_and_to_no_other(
+    value: Any, told_once: bool
+) -> None:
+    ask = Ask(rule="r", facts=(Fact("it", "It"),))
+    asked = approval(tool_input={"it": value, "mode": "fast"}, ask=ask, tool_name="deploy")
+    assert ("\nit\n" not in told(asked)) is told_once
+    assert "mode\n  fast" in told(asked)
+    assert "\nit\n" in "\n".join(lines(modals.details(asked)["blocks"]))
+
+
+def test_a_fact_hides_no_change_and_no_other_argument() -> None:
+    ask = Ask(rule="r", facts=(Fact("target.host", "Host"), Fact("n", "N")))
+    shown = told(approval(tool_input={"target": {"host": "db1"}, "n": 1}, edited_input={"n": 2}, ask=ask))
+    assert '"host": "db1"' in shown
+    assert "n\n  - 1\n  + 2" in shown
+
+
+def test_facts_that_show_everything_leave_no_claim_of_no_arguments() -> None:
+    shown = told(approval(tool_input={"n": 1}, ask=Ask(rule="r", facts=(Fact("n", "N"),))))
+    assert "without arguments" not in shown
+    assert "*N*\n`1`" in shown
 
 
 def test_the_command_comes_first_and_its_directory_next() -> None:
     shown = told(pending())
-    assert (
-        shown.index("./deploy") < shown.index("cwd\n (working directory)\n  /srv/app") < shown.index("  1200")
-    )
+    assert shown.index("./deploy") < shown.index("cwd\n (working directory)\n  /srv/app")
+    assert shown.index("/srv/app") < shown.index('"host": "db1"')
 
 
 @pytest.mark.parametrize(

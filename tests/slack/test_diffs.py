@@ -45,7 +45,17 @@ def test_added_removed_and_kept_lines_have_their_signs() -> None:
 def test_the_arguments_that_a_diff_repeats_are_named_and_not_shown_twice() -> None:
     told = shown(hunk("new words"), tool_input={"file_path": "a.txt", "content": "new words"})
     assert told.count("new words") == 1
-    assert "content\n: 9 characters, see the diff" in told
+    assert told.count("a.txt") == 1
+    assert "`content`: see the diff" in told
+
+
+def test_a_path_is_shown_where_the_heading_of_the_diff_is_another() -> None:
+    for path in ("/etc/a.txt", "a.txt\u200b", "TOKEN=abcdef1", "a" * 300):
+        told = shown(hunk("x"), tool_input={"file_path": path})
+        assert "file_path" in told
+    assert "file_path" in shown(hunk("x"), hunk("y"))
+    assert "file_path" in shown(hunk("x"), edited_input={"file_path": "a.txt", "force": True})
+    assert "without arguments" not in shown(hunk("x"))
 
 
 def test_the_arguments_are_shown_when_a_diff_shows_no_line_or_is_of_a_shape_unknown() -> None:

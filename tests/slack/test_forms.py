@@ -69,6 +69,20 @@ def test_an_untouched_edit_changes_nothing(which: str) -> None:
             FORMS["edit"].read(approval, filled)
 
 
+def test_a_command_is_no_field_to_leave_out_and_another_text_may_be_empty() -> None:
+    view = FORMS["edit"].view(of({"command": "make", "title": "x", "n": 1, "script": ""}), MEANT, True)
+    fields = {one["label"]["text"]: one for one in view["blocks"] if one["type"] == "input"}
+    optional = [name for name, one in fields.items() if one.get("optional")]
+    hinted = [name for name, one in fields.items() if "empty text" in str(one.get("hint"))]
+    assert optional == ["title", "script", "Comment"]
+    assert hinted == ["title", "script"]
+
+
+def test_no_empty_text_is_promised_where_a_number_belongs() -> None:
+    view = FORMS["edit"].view(of({"password": 123456}), MEANT, False)
+    assert "empty text" not in str(view)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -6,6 +6,7 @@ from typing import Any
 from relay.domain.approvals import Approval
 from relay.domain.canonical import canonical_json
 from relay.domain.secrets import mask
+from relay.slack.arguments import COMMANDS
 from relay.slack.blocks import Block, Blocks, context, plain_text
 from relay.slack.forms import values
 from relay.slack.forms.fields import LONGEST, Meant, UnfitError, about, asked, modal, number, one_of, text
@@ -16,6 +17,7 @@ from relay.use_cases.record_decision import Answer
 LEADS_TO = Answer(approve=True, updated_input={})
 _WORDS = "words"
 _NAME_LIMIT = 100
+_EMPTY = "Empty means an empty text."
 _UNCHANGED = "Nothing is changed here. To approve it as it is, use Approve on the card."
 
 
@@ -94,8 +96,14 @@ def _shown(place: int, entry: Entry) -> Block:
         why = f"too long for a form (an input takes {LONGEST:,} characters): it stays as it is."
         return context(f"{code(label, _NAME_LIMIT)}: {why}")
     element, hint = _element(entry)
-    optional = entry.kind in (Kind.TEXT, Kind.LINES)
+    optional = entry.kind in (Kind.TEXT, Kind.LINES) and not _is_command(entry)
+    hint = _EMPTY if optional and isinstance(entry.original, str) else hint
     return asked(_block_id(place), label, element, optional=optional, hint=hint)
+
+
+def _is_command(entry: Entry) -> bool:
+    """Return whether this is a command, which to leave empty would be to drop what is asked for."""
+    return entry.name in COMMANDS and bool(entry.shown.strip())
 
 
 def _element(entry: Entry) -> tuple[Block, str]:

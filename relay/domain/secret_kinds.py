@@ -83,7 +83,7 @@ def spans(text: str, ends: frozenset[int] = frozenset(), names: Uses = NONE) -> 
     `names` tells what is done with names, in this text and in those that it belongs to.
     """
     small = text.translate(_SMALL)
-    surest = [*_blocks(text), *_keys(text), *([] if names.all else _within(text, small))]
+    surest = [*_blocks(text), *_keys(text), *_within(text, small)]
     taken = sorted(surest)
     return (*surest, *(one for one in _assigned(text, small, ends, names) if not _holds(one, taken)))
 
@@ -126,7 +126,7 @@ def _assigned(text: str, small: str, ends: frozenset[int], names: Uses) -> Itera
         found = _VALUE.match(text, word.end()) if word.start() >= end else None
         if found is None or (found["sign"] == "\n" and found.start("sign") not in ends):
             continue
-        group = found.lastgroup or "bare"
+        group = str(found.lastgroup)
         name = text[word.start() : word.end()]
         before = text[max(0, word.start() - 80) : word.start()]
         if not may_be_hidden(found[group]) or not _is_meant(found, group, name, before):

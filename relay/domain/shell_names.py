@@ -1,60 +1,76 @@
-"""Which names a text has a shell carry out, or only read: what stands under them is seen by people.
+"""Which names a text has a shell carry out: what stands under them is a command, and is seen by people.
 
-`TOKEN="rm -rf /srv"; $TOKEN` has a command where a secret would be. Whatever is looked at around a
-reference is of a bounded length, so that all of it is linear in the text: an agent writes it.
+`TOKEN="rm -rf /srv"; $TOKEN` has a command where a secret would be. What is merely handed on, as nearly
+every secret is, stays masked, unless it is a path or an option. Whatever is looked at around a reference is
+of a bounded length, so that all of it is linear in the text: an agent writes it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _AROUND = 100
 _LONGEST_NAME = 80  # longer ones are not told apart
 _REFERENCE = re.compile(
-    r"(?:\$[({]?[!#]?(?:env:)?|%|\b(?:environ|getenv|ENV)\W{1,4}|\bprintenv[ \t]{1,3})(\w{1,80}|[@*])"
+    r"(?:\$\{?(?:env:)?|\bprintenv[ \t]{1,3}|%(?=\w{1,80}%)|(?:\bos\.|\bprocess\.)?\b(?:environ|getenv|env|ENV)(?:\.get)?(?:\.|[(\[][\"']?))"
+    r"(\w{1,80}|[@*])"
 )
-# Names of names, and words of the command before: what they stand for cannot be told.
-_INDIRECT = re.compile(r"\$\{!|\b(?:declare|local|typeset)[ \t]{1,3}-\w{0,8}n|\beval\b[^\n]{0,200}\\\$")
-_NAMELESS = re.compile(r"[\d_@*]")
-_SETS = re.compile(r"\}?[ \t]{0,3}=(?!=)")
-_SHELL = r"(?:/[\w/]{0,40}/)?(?:ba|z|da|k|fi)?sh"
-_RUNNER = re.compile(
-    r"(?:\A|[\s;&|(){}`\"'])(?:"
-    rf"(?:{_SHELL}|sudo|doas|su|eval|exec|command|builtin|env|nohup|time|nice|setsid|xargs|timeout|watch|trap|source|\."
-    r"|python3?|perl|ruby|node|iex|then|do|else|elif|if|while|until)(?:\s{1,3}(?:-[^\s\"']{1,40}|\d\w{0,8}|\w{1,40}=\S{0,40})){0,4}"
-    r"|ssh(?:\s{1,3}-\S{1,40}){0,3}\s{1,3}[^\s-]\S{0,60})\s{0,3}(?:<<<\s{0,3})?\Z"
-    r"|(?:\A|[;&|(){}`!\n])[ \t]{0,3}(?:\w{1,40}=\S{0,40}[ \t]{1,3}){1,3}\Z"
-)
+_A_PLACE = re.compile(r"[\d_]")
+_SETS = re.compile(r"}?[ \t]{0,3}=(?!=)")  # in PHP a name has its sign where it is set, too
 _TAKES_OVER = re.compile(r"(?<!\w)(\w{1,80})=[\"']?\Z")
-_PIPED = re.compile(rf"[^\n|]{{0,60}}\|[^\n]{{0,40}}?(?<![\w.-]){_SHELL}(?![\w.-])")
-_BEGINS = tuple(";&|(){}`!\n")
-# In a program: what is handed to a function, unless that one runs commands.
-_CALL = re.compile(r"(?<!\w)(?!(?:system|exec|eval|popen|shell_exec|passthru|spawn|call|run)\()\w{1,40}\(\Z")
-_WORD = re.compile(r"[^\s/~.-]\S*")  # no option, no path, and nothing in several words
+
+_SHELL = re.compile(r"(?:ba|z|da|k|fi)?sh")
+_SHELLS = r"(?:/[\w/]{0,40}/)?(?:ba|z|da|k|fi)?sh(?![\w.-])"
+# What takes a command as its own arguments, and the words of a shell that a command follows.
+_RUNNERS = frozenset(
+    ["sudo", "doas", "su", "eval", "exec", "command", "builtin", "env", "nohup", "time", "nice", "ionice", "setsid", "xargs", "timeout", "watch", "trap", "source", ".", "ssh", "-exec", "-execdir", "then", "do", "else", "elif", "if", "while", "until", "{", "("]
+)
+_HANDS_ON = frozenset(["-u", "-g", "-p", "-i", "-l", "-o", "-n", "-k", "-s", "-I", "-P"])  # options of theirs that a value follows
+_PARTS = re.compile(r"[;&|\n`!]|\$\(")
+_CALLS = re.compile(
+    r"(?<![\w$])(?:system|exec|execSync|eval|popen|shell_exec|passthru|spawn|call|run|check_output)\([\s\[\"']*\Z"
+)
+_PRINTS = re.compile(r"(?:echo|printf|cat[ \t]{1,3}<<<)(?:[ \t]{1,3}(?:-\w{1,4}|[\"']?%s\S{0,6}))?")
+_PIPED = re.compile(rf"[\w}}]{{0,40}}[\"']{{0,2}}[ \t]{{0,3}}\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}")
+# Names of names: what these stand for cannot be told.
+_INDIRECT = re.compile(r"\$\{!|\b(?:declare|local|typeset)[ \t]{1,3}-\w{0,8}n|\beval\b[^\n]{0,200}\\\$")
+# What reads words for a second time, those in a name's value among them.
+_READ_AGAIN = re.compile(
+    rf"(?<![\w.-])(?:eval[ \t]|ssh[ \t]|{_SHELLS}[ \t]{{1,3}}-\w{{0,4}}c)|\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}"
+)
+_WORD = re.compile(r"[^\s/~.;&|`$(){}<>-][^\s;&|`$(){}<>]*")  # which is no option, no path, and does nothing
+
+
+_AIMS = re.compile(r"(?:\A|\s)[/~.-]")  # a path or an option: what a command is aimed at
 
 
 @dataclass(frozen=True)
 class Uses:
-    """Names in small letters: those that are carried out, those that are only read.
+    """Names in small letters: those that are carried out, and those that are only handed on.
 
-    `sets` are carried out unless it is an assignment that begins with their sign, as in PHP; with `all`
-    nothing tells which are carried out.
+    `sets` are carried out unless it is an assignment that begins with their sign, as in PHP. With `all`
+    nothing tells which are carried out; with `others` texts are read for a second time, and what stands in
+    them may be.
     """
 
     runs: frozenset[str] = frozenset()
     sets: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     all: bool = False
+    others: bool = False
 
     def shows(self, name: str, value: Any, *, signed: bool = False) -> bool:
         """Return whether a value has to be seen for what is done with its name; `signed`: set as `$name`."""
         name = name.lower()
-        if self.all or name in self.runs or (name in self.sets and not signed):
+        long = len(name) >= _LONGEST_NAME
+        if self.all or name in self.runs or (long and self.runs) or (name in self.sets and not signed):
             return True
-        if len(name) >= _LONGEST_NAME and (self.runs or self.reads):
+        if not isinstance(value, str):
+            return False
+        if self.others and _WORD.fullmatch(value) is None:
             return True
-        return name in self.reads and isinstance(value, str) and _WORD.fullmatch(value) is None
+        return (name in self.reads or (long and bool(self.reads))) and _AIMS.search(value) is not None
 
 
 NONE = Uses()
@@ -63,41 +79,85 @@ NONE = Uses()
 def uses(value: Any) -> Uses:
     """Return what the texts of a JSON value do with names."""
     text = "\n".join(_texts(value))
-    if _INDIRECT.search(text):
-        return Uses(all=True)
     found: dict[str, set[str]] = {"runs": set(), "sets": set(), "reads": set()}
     taken_over: dict[str, list[str]] = {}  # by what has it now: the names of which it has the value
     for reference in _REFERENCE.finditer(text):
         name = reference[1].lower()
-        how = _how(text, reference)
-        if how == "runs" and _NAMELESS.fullmatch(name):
-            return Uses(all=True)
-        found[how].add(name)
-        if new := _TAKES_OVER.search(text[max(0, reference.start() - _AROUND) : reference.start()]):
+        before = text[max(0, reference.start() - _AROUND) : reference.start()]
+        if new := _TAKES_OVER.search(before):
             taken_over.setdefault(new[1].lower(), []).append(name)
-    runs = frozenset(_followed(found["runs"], taken_over))
-    return Uses(runs, frozenset(found["sets"]), frozenset(found["reads"]))
+        found[_how(before, text, reference)].add(name)
+    runs = _followed(found["runs"], taken_over)
+    every = _INDIRECT.search(text) is not None or any(_A_PLACE.fullmatch(name) for name in runs)
+    others = _READ_AGAIN.search(text) is not None or not runs.isdisjoint("@*")
+    return Uses(runs, frozenset(found["sets"]), frozenset(found["reads"]), every, others)
 
 
-def _followed(names: set[str], taken_over: Mapping[str, list[str]]) -> Iterator[str]:
-    """Yield names, and those whose values they have taken over."""
+def _how(before: str, text: str, reference: re.Match[str]) -> str:
+    """Return what is done with a name, by what stands before and after it."""
+    if not _is_command(before, text, reference):
+        return "reads"
+    return "sets" if _SETS.match(text, reference.end()) else "runs"
+
+
+def _is_command(before: str, text: str, reference: re.Match[str]) -> bool:
+    """Return whether a shell takes what a name stands for as a command."""
+    if reference[0].startswith("printenv"):
+        return before.endswith(("$(", "`")) or _piped(text, reference.end())
+    if _CALLS.search(before):
+        return True
+    part = _PARTS.split(before)[-1].rstrip("\"'\\")
+    if part[-1:].strip() and not part.endswith("("):  # it goes on with a word
+        return False
+    words = part.replace("(", " ( ").split()
+    return _takes_a_command(words) or (
+        _PRINTS.fullmatch(part.strip()) is not None and _piped(text, reference.end())
+    )
+
+
+def _piped(text: str, end: int) -> bool:
+    return _PIPED.match(text, end) is not None
+
+
+def _takes_a_command(words: Sequence[str]) -> bool:
+    """Return whether a command comes after these words, which begin one themselves."""
+    runner = last = ""
+    for word in _behind_exec(words):
+        name = word.strip("\"'").rpartition("/")[2] or word
+        if name in _RUNNERS or _SHELL.fullmatch(name):
+            runner = name
+        elif not (_is_setting(word) or (runner and _belongs(word, runner, last))):
+            return False
+        elif runner == "ssh" and not word.startswith("-") and last not in _HANDS_ON:
+            runner = "its host"
+        last = word
+    return True
+
+
+def _behind_exec(words: Sequence[str]) -> Sequence[str]:
+    """Return the words from the last -exec on, before which anything may stand."""
+    places = [place for place, word in enumerate(words) if word in ("-exec", "-execdir")]
+    return words[places[-1] :] if places else words
+
+
+def _is_setting(word: str) -> bool:
+    name, sign, _ = word.partition("=")
+    return bool(sign) and name.isidentifier()
+
+
+def _belongs(word: str, runner: str, last: str) -> bool:
+    """Return whether a word is an option of what runs a command, the value of one, a time, or ssh's host."""
+    return word.startswith(("-", "<<<")) or word[0].isdigit() or last in _HANDS_ON or runner == "ssh"
+
+
+def _followed(names: set[str], taken_over: Mapping[str, list[str]]) -> frozenset[str]:
+    """Return names, and those whose values they have taken over."""
     waiting, seen = list(names), set(names)
     while waiting:
-        name = waiting.pop()
-        yield name
-        fresh = set(taken_over.get(name, ())) - seen
+        fresh = set(taken_over.get(waiting.pop(), ())) - seen
         seen |= fresh
         waiting.extend(fresh)
-
-
-def _how(text: str, reference: re.Match[str]) -> str:
-    """Return what is done with a name where it stands."""
-    before = text[max(0, reference.start() - _AROUND) : reference.start()]
-    stripped = before.rstrip("\"'\\ \t")
-    begins = not stripped or (stripped.endswith(_BEGINS) and not _CALL.search(stripped))
-    if begins or _RUNNER.search(before.rstrip("\"'\\")) or _PIPED.match(text, reference.end()):
-        return "sets" if _SETS.match(text, reference.end()) else "runs"
-    return "reads"
+    return frozenset(seen)
 
 
 def _texts(value: Any) -> Iterator[str]:

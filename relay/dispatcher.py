@@ -109,17 +109,15 @@ class Dispatcher:
 
     async def _round(self) -> None:
         self._due.clear()
-        free, room, left = self._room.of_any(_BATCH), self._room.copy(), self._left
+        free, left = self._room.of_any(_BATCH), self._left
         if not free:
             self._short = True
             await self._due.wait()
             return
         self._at("dispatcher.waking")
-        now = self._clock()
-        claimed, due = await self._store.transact(
-            lambda tx: (claim_deliveries(tx, free, now, room), tx.deliveries.next_due(room))
+        claimed, due, self._short = await self._store.transact(
+            partial(_claim, most=free, now=self._clock(), room=self._room.copy())
         )
-        self._short = room.short
         if self._short and self._left != left:
             self._due.set()  # there may be room by now
         for delivery in claimed:
@@ -194,6 +192,14 @@ class Dispatcher:
             if held:
                 with contextlib.suppress(StoreError):
                     await self._store.transact(partial(_renew, held=held, until=self._clock() + LEASE))
+
+
+def _claim(
+    tx: Transaction, most: int, now: datetime, room: Room
+) -> tuple[list[Delivery], datetime | None, bool]:
+    """Return what is claimed, when the next is due, and whether something may wait for room."""
+    left = room.copy()
+    return claim_deliveries(tx, most, now, left), tx.deliveries.next_due(left), left.short
 
 
 def _renew(tx: Transaction, held: list[str], until: datetime) -> None:

@@ -26,5 +26,4 @@ def json_log(out: Any) -> Any:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
+    ).bind()  # once: what is not bound yet is made anew for every line

@@ -58,6 +58,7 @@ async def opened(made: World, port: int | None) -> AsyncIterator[Page]:
         port=_free(USUAL_PORT) if port is None else port,
         people=_PEOPLE,
         title="relay demo",
+        kinds={LINUS: "approver"},
     ) as page:
         yield page
 

@@ -56,7 +56,7 @@ export class Scenarios {
     const person = step.person ? this.store.person(step.person) : null;
     if (!person && !step.place) return null;
     const place = step.place ? this.#placeName(step.place) : "";
-    const words = person ? [`Be ${described(person).split(",")[0]}`, place].filter(Boolean).join(", ") : `Look ${place}`;
+    const words = person ? [`Be ${described(person).split(",")[0]}`, place].filter(Boolean).join(", ") : `Go ${place.replace(/^in /, "to ")}`;
     return make("button", { type: "button", class: "linklike visit", onclick: () => this.visit(step.person, step.place) }, words);
   }
 

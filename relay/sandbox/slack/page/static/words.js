@@ -2,7 +2,7 @@
 
 /** Returns who somebody is, in the words of the switch: "Ada, requester". */
 export function described(person) {
-  if (person.kind.startsWith("from ")) return `${person.real_name} ${person.kind}`;
+  if (person.kind.startsWith("from ")) return `${person.real_name}, external`;
   return person.real_name.toLowerCase() === person.kind ? person.real_name : `${person.real_name}, ${person.kind}`;
 }
 

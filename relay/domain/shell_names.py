@@ -12,9 +12,9 @@ from typing import Any
 
 _AROUND = 100
 _LONGEST_NAME = 80  # longer ones are not told apart
+_ENVIRONMENT = r"""(?:\bos\.|\bprocess\.)?\b(?:environ|getenv|env|ENV)(?:\.get)?(?:\.|[(\[]["']?)"""
 _REFERENCE = re.compile(
-    r"(?:\$\{?(?:env:)?|\bprintenv[ \t]{1,3}|%(?=\w{1,80}%)|(?:\bos\.|\bprocess\.)?\b(?:environ|getenv|env|ENV)(?:\.get)?(?:\.|[(\[][\"']?))"
-    r"(\w{1,80}|[@*])"
+    rf"(?:\$\{{?(?:env:)?|\bprintenv[ \t]{{1,3}}|%(?=\w{{1,80}}%)|{_ENVIRONMENT})(\w{{1,80}}|[@*])"
 )
 _A_PLACE = re.compile(r"[\d_]")
 _SETS = re.compile(r"}?[ \t]{0,3}=(?!=)")  # in PHP a name has its sign where it is set, too
@@ -24,9 +24,10 @@ _SHELL = re.compile(r"(?:ba|z|da|k|fi)?sh")
 _SHELLS = r"(?:/[\w/]{0,40}/)?(?:ba|z|da|k|fi)?sh(?![\w.-])"
 # What takes a command as its own arguments, and the words of a shell that a command follows.
 _RUNNERS = frozenset(
-    ["sudo", "doas", "su", "eval", "exec", "command", "builtin", "env", "nohup", "time", "nice", "ionice", "setsid", "xargs", "timeout", "watch", "trap", "source", ".", "ssh", "-exec", "-execdir", "then", "do", "else", "elif", "if", "while", "until", "{", "("]
+    """sudo doas su eval exec command builtin env nohup time nice ionice setsid xargs timeout watch trap
+    source . ssh -exec -execdir then do else elif if while until { (""".split()  # noqa: SIM905 - one list in words
 )
-_HANDS_ON = frozenset(["-u", "-g", "-p", "-i", "-l", "-o", "-n", "-k", "-s", "-I", "-P"])  # options of theirs that a value follows
+_HANDS_ON = frozenset(("-u", "-g", "-p", "-i", "-l", "-o", "-n", "-k", "-s", "-I", "-P"))  # a value follows
 _PARTS = re.compile(r"[;&|\n`!]|\$\(")
 _CALLS = re.compile(
     r"(?<![\w$])(?:system|exec|execSync|eval|popen|shell_exec|passthru|spawn|call|run|check_output)\([\s\[\"']*\Z"
@@ -37,7 +38,8 @@ _PIPED = re.compile(rf"[\w}}]{{0,40}}[\"']{{0,2}}[ \t]{{0,3}}\|[ \t]{{0,3}}(?:su
 _INDIRECT = re.compile(r"\$\{!|\b(?:declare|local|typeset)[ \t]{1,3}-\w{0,8}n|\beval\b[^\n]{0,200}\\\$")
 # What reads words for a second time, those in a name's value among them.
 _READ_AGAIN = re.compile(
-    rf"(?<![\w.-])(?:eval[ \t]|ssh[ \t]|{_SHELLS}[ \t]{{1,3}}-\w{{0,4}}c)|\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}"
+    rf"(?<![\w.-])(?:eval[ \t]|ssh[ \t]|{_SHELLS}[ \t]{{1,3}}-\w{{0,4}}c)"
+    rf"|\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}"
 )
 _WORD = re.compile(r"[^\s/~.;&|`$(){}<>-][^\s;&|`$(){}<>]*")  # which is no option, no path, and does nothing
 

@@ -87,7 +87,7 @@ class _App(AsyncApp):
     """Bolt's, without the web client that it makes for each request: a tenth of what a command takes."""
 
     def _init_context(self, req: AsyncBoltRequest) -> None:
-        # Where another version of Bolt has no such method it makes its clients again: slower, and no less right.
+        # A version of Bolt that calls no such method makes its clients again: slower, and no less right.
         req.context["logger"], req.context["listener_runner"] = self.logger, self.listener_runner
         req.context["client"] = self.client
 

@@ -1,6 +1,5 @@
 """A real browser before the demo's page: tabs of people, and what must never happen in any of them."""
 
-import asyncio
 import io
 import shutil
 from collections.abc import AsyncIterator
@@ -10,13 +9,12 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from playwright.async_api import (
-    Browser,
     BrowserContext,
     ConsoleMessage,
     Dialog,
     Locator,
-    Playwright,
     Request,
+    WebSocketRoute,
     async_playwright,
 )
 from playwright.async_api import Page as Window
@@ -46,25 +44,27 @@ WIDTH, HEIGHT = 1280, 800
 
 
 def chromium() -> str:
-    """Return where the browser is. Raises AssertionError where there is none: these tests are never left out."""
+    """Return where the browser is. Raises AssertionError where there is none: no test is left out."""
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     assert found, f"The tests of the page need a browser: none of {', '.join(NAMES)} is here. Run make setup."
     return found
 
 
 @asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    """Give a browser without a window; end it afterwards."""
+async def browser() -> AsyncIterator[BrowserContext]:
+    """Give a browser without a window, with one profile; end it afterwards.
+
+    A profile of its own for each test costs more than the test. What a page keeps goes by its address, and
+    each test's page has another.
+    """
     async with async_playwright() as playwright:
-        running = await _launched(playwright)
+        running = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
         try:
-            yield running
+            profile = await running.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB")
+            profile.set_default_timeout(PATIENCE)
+            yield profile
         finally:
             await running.close()
-
-
-async def _launched(playwright: Playwright) -> Browser:
-    return await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
 
 
 @dataclass
@@ -77,6 +77,11 @@ class Tab:
     def box(self) -> Locator:
         """What one types into in the channel."""
         return self.window.locator("#main textarea")
+
+    @property
+    def offers(self) -> Locator:
+        """What the box offers to complete what is typed."""
+        return self.window.locator("#main .offers [role=option]")
 
     @property
     def reply_box(self) -> Locator:
@@ -137,6 +142,10 @@ class Tab:
     async def be(self, user: str) -> None:
         """Be somebody else, with the mouse."""
         await self.window.locator("#sidebar select").select_option(user)
+        await self.is_person(user)
+
+    async def is_person(self, user: str) -> None:
+        """Wait until the tab shows what somebody sees."""
         await self.window.wait_for_function("user => location.hash.includes(`as=${user}`)", arg=user)
 
     async def go(self, place: str) -> None:
@@ -157,25 +166,53 @@ class Tab:
         await self.window.wait_for_function("which => document.activeElement.matches(which)", arg=selector)
 
 
+class Late:
+    """Holds back what the server tells tabs, so that people see things as they were."""
+
+    def __init__(self) -> None:
+        self.holds = False
+        self._held: list[tuple[WebSocketRoute, str | bytes]] = []
+
+    def stand_between(self, tab: WebSocketRoute) -> None:
+        """Hand over what the server says, or keep it."""
+        tab.connect_to_server().on_message(lambda words: self._told(tab, words))
+
+    def _told(self, tab: WebSocketRoute, words: str | bytes) -> None:
+        if self.holds:
+            self._held.append((tab, words))
+        else:
+            tab.send(words)
+
+    def release(self) -> None:
+        """Hand over all that was kept, and keep no more."""
+        self.holds = False
+        for tab, words in self._held:
+            tab.send(words)
+
+
 @dataclass
 class Here:
     """A world, its page, and the tabs that are open; `wrong` is what should never have happened in them."""
 
     made: World
     page: Page
-    tabs: BrowserContext
+    profile: BrowserContext
     wrong: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()  # words of complaints that a test brings about
+    late: Late = field(default_factory=Late)
 
     @property
     def slack(self) -> FakeSlack:
         """The workspace."""
         return self.made.slack
 
-    async def tab(self, user: str = ADA, place: str = OPS, thread: str = "") -> Tab:
-        """Open a tab as somebody, somewhere."""
+    async def tab(self, user: str = ADA, place: str = OPS, thread: str = "", *, late: bool = False) -> Tab:
+        """Open a tab as somebody, somewhere; `late`: what it is told can be held back."""
         asked = {"as": user, "in": place} | ({"thread": thread} if thread else {})
-        window = await self.tabs.new_page()
+        window = await self.profile.new_page()
+        self._watch(window)
+        if late:
+            await window.route_web_socket("**/socket*", self.late.stand_between)
         await window.goto(f"{self.page.url}#{urlencode(asked)}")
         await window.wait_for_selector("#sidebar .place")
         return Tab(window)
@@ -197,12 +234,13 @@ class Here:
             lambda slack: next((one for one in slack.channels[place].messages if says(one, words)), None)
         )
 
-    def watch(self) -> None:
-        """Note whatever must not happen in any tab."""
-        self.tabs.on("console", self._told)
-        self.tabs.on("weberror", lambda error: self.wrong.append(f"error: {error.error}"))
-        self.tabs.on("request", self._requested)
-        self.tabs.on("dialog", self._asked)
+    def _watch(self, window: Window) -> None:
+        """Note whatever must not happen in a tab."""
+        window.on("console", self._told)
+        window.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        window.on("request", self._requested)
+        window.on("dialog", self._asked)
+        window.on("popup", lambda other: self.wrong.append(f"popup: {other.url}"))
 
     def _told(self, said: ConsoleMessage) -> None:
         if said.type in ("error", "warning"):
@@ -221,20 +259,21 @@ class Here:
         """Return what happened that nobody brought about."""
         return [one for one in self.wrong if not any(words in one for words in self.expected)]
 
+    async def close(self) -> None:
+        """Close every tab."""
+        for window in self.profile.pages:
+            await window.close()
+
 
 @asynccontextmanager
-async def demo(running: Browser, folder: Path, pace: Pace = QUICK) -> AsyncIterator[Here]:
+async def demo(profile: BrowserContext, folder: Path, pace: Pace = QUICK) -> AsyncIterator[Here]:
     """Give a world with its page and no tab yet; nothing of it is left afterwards, and nothing went wrong."""
     log = io.StringIO()
     async with world(folder, pace, log) as made, opened(made, 0) as page:
-        tabs = await running.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB")
-        tabs.set_default_timeout(PATIENCE)
-        here = Here(made, page, tabs)
-        here.watch()
+        here = Here(made, page, profile)
         try:
             yield here
         finally:
-            await tabs.close()
-        await asyncio.sleep(0)  # what the browser told last is heard
+            await here.close()
     assert not here.complaints()
     assert "defect" not in log.getvalue(), log.getvalue()

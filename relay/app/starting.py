@@ -23,6 +23,7 @@ from relay.slack.places import Places
 from relay.store import Store
 
 _SLACK_TIMEOUT = 10
+_CALM_AFTER = 1.0  # seconds; until then what people wait for is opened
 
 
 @dataclass
@@ -81,6 +82,7 @@ class App:
         Nobody waits for it: no card is posted to a place that was not looked at, and Slack answers about
         fifty places a minute.
         """
+        await asyncio.sleep(_CALM_AFTER)
         if shared := await places.check():
             raise StartError(
                 f"{', '.join(shared)} is shared with another workspace, which would read the cards: "

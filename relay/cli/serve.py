@@ -18,6 +18,7 @@ from relay.store import StoreError
 _COLLECT_AFTER = 10_000  # new objects; at Python's 700 a twelfth of the time under load goes to the collector
 
 _STARTS_WITHIN = 5.0  # seconds; for longer it is not left without the collector
+_CALM_AFTER = 1.0  # seconds; until then the conversations are opened
 
 
 def serve(_: Namespace) -> int:
@@ -48,6 +49,7 @@ async def _settled(app: App) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STARTS_WITHIN):
             await app.ready.wait()
+            await asyncio.sleep(_CALM_AFTER)
     # Imported now that nobody waits for it, and not at the first card.
     await asyncio.to_thread(import_module, "relay.domain.secret_patterns")
     # What stands now stands until the end: the collector need not walk over it again and again.

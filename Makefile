@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# What only the tests and the measurements need: a browser, and two programs in JavaScript.
-WITNESSES := $(VENV)/.witnesses
+# What only the tests need, and of it what the measurements need too: a browser, and a program in JavaScript.
+BROWSER := $(VENV)/.browser
+NPM := $(VENV)/.npm
 # What is added to pytest's command line: make test ARGS="-n 0 -x tests/house"
 ARGS ?=
 UV := $(BIN)/uv
@@ -13,7 +14,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile pyproject.tom
 
 .PHONY: setup .venv demo test check bench nightly mutants lock slack-schema
 
-setup: $(STAMP) $(WITNESSES)
+setup: $(STAMP) $(BROWSER) $(NPM)
 
 .venv: $(STAMP)
 
@@ -26,8 +27,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(WITNESSES): $(STAMP) tools/system_packages.sh tests/witnesses/npm/package.json tests/witnesses/npm/package-lock.json
+$(BROWSER): $(STAMP) tools/system_packages.sh
 	@sh tools/system_packages.sh
+	@touch $@
+
+$(NPM): $(STAMP) tests/witnesses/npm/package.json tests/witnesses/npm/package-lock.json
 	@mkdir -p $(VENV)/npm && cp tests/witnesses/npm/package.json tests/witnesses/npm/package-lock.json $(VENV)/npm/
 	@cd $(VENV)/npm && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent
 	@touch $@
@@ -35,7 +39,7 @@ $(WITNESSES): $(STAMP) tools/system_packages.sh tests/witnesses/npm/package.json
 demo: $(STAMP)
 	$(BIN)/relay demo
 
-test: $(STAMP) $(WITNESSES)
+test: $(STAMP) $(BROWSER) $(NPM)
 	$(BIN)/pytest $(ARGS)
 
 check: $(STAMP)
@@ -46,11 +50,11 @@ check: $(STAMP)
 	$(BIN)/python tools/check_sizes.py
 	$(BIN)/python tools/check_links.py
 
-bench: $(STAMP) $(WITNESSES)
+bench: $(STAMP) $(NPM)
 	$(BIN)/python -m bench
 
 # The same tests with many more examples, whole days of 2,000 turns (tests/soak), and the mutants: hours, not minutes.
-nightly: $(STAMP) $(WITNESSES)
+nightly: $(STAMP) $(BROWSER) $(NPM)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -o timeout=14400 $(ARGS)
 	$(MAKE) mutants
 

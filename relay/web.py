@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from slack_bolt.adapter.aiohttp import to_aiohttp_response
+from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
@@ -107,7 +107,13 @@ async def _slack(request: web.Request) -> web.StreamResponse:
     if answer.status in (404, 500):
         # Signed by Slack, but of no kind there is: asking for it again would not help.
         return web.json_response({"error": "nothing here takes that"}, status=200)
-    return await to_aiohttp_response(answer)
+    return _written(answer)
+
+
+def _written(answer: BoltResponse) -> web.Response:
+    """Return Bolt's answer as the server's: no cookies, for nothing here sets any."""
+    kind = answer.headers["content-type"][0]
+    return web.Response(status=answer.status, body=answer.body.encode(), headers={"Content-Type": kind})
 
 
 def _is_signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, str]) -> bool:

@@ -126,8 +126,8 @@ class Store:
                 raise StoreError("the store is closed")
             self._inbox.waiting.append(waiting)
             self._inbox.changed.notify()
-        # The work runs whatever becomes of its caller: an answer that nobody awaits is no error.
-        result: T = await asyncio.shield(waiting.answer)
+        # The work runs whatever becomes of its caller, whose cancelling cancels no more than the answer.
+        result: T = await waiting.answer
         return result
 
     async def close(self) -> None:

@@ -29,6 +29,13 @@ async def deny_and_stop(world: World, card: Message) -> None:
     await world.slack.click(GRACE, APPROVALS, card.ts, "more", value=value)
 
 
+async def told_that_nothing_was_stopped(world: World) -> None:
+    """Wait until Grace is told that her denial stopped nothing; it takes as long as a stop may wait."""
+    said = "Denied, but not stopped"
+    await world.slack.wait_for(lambda seen: [one for one in seen.ephemerals if one.text.startswith(said)], 30)
+    assert audited(world, "turn.stopped") == []
+
+
 async def idle_again(world: World) -> None:
     """Wait until the agent works on nothing."""
     await world.environment.wait_for(lambda seen: not seen.busy(), 30)
@@ -92,4 +99,49 @@ async def test_nobody_s_turn_is_stopped_who_wrote_since_the_denial(idle: World) 
     await idle.start_relay()
     await idle.told(GRACE, "Denied, but not stopped: somebody has written to the agent since")
     assert audited(idle, "turn.stopped") == []
+    assert idle.environment.busy()
+
+
+async def test_who_stood_in_line_before_the_denial_is_not_stopped_when_their_turn_has_begun(
+    idle: World,
+) -> None:
+    await idle.start_relay()
+    card = await asked(idle)
+    await idle.slack.slash(LINUS, OPS, "mine is next")
+    await idle.environment.wait_for(lambda seen: len(seen.received) == 2)
+    idle.environment.fail_posts(hang=True, approvals_only=True)
+    await deny_and_stop(idle, card)
+    await idle.card_says("to be stopped as well")
+    await idle.stop_relay()
+    # Meanwhile the turn that asked ends, and the one that was in line begins.
+    await idle.environment.abort()
+    await idle.environment.wait_for(lambda seen: seen.busy())
+    await idle.start_relay()
+    await told_that_nothing_was_stopped(idle)
+    assert idle.environment.busy()
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_of_turns_begun_at_a_terminal_the_one_that_asked_alone_is_stopped(
+    idle: World, goes_on: bool
+) -> None:
+    await idle.start_relay()
+    idle.environment.script = lambda turn: [UseTool("Bash", {"command": "ls"}), Wait(asyncio.Event())]
+    await idle.environment.wait_for(lambda seen: len(seen.sockets) == 2)
+    take = idle.environment.device.take_messages
+    take("default", [{"client_message_id": "cm-first", "content": "typed at a terminal", "role": "user"}])
+    card = await idle.card()
+    idle.environment.fail_posts(hang=True, approvals_only=True)
+    await deny_and_stop(idle, card)
+    await idle.card_says("to be stopped as well")
+    await idle.stop_relay()
+    if not goes_on:
+        await idle.environment.abort()
+        idle.environment.script = lambda turn: [Wait(asyncio.Event())]
+        take("default", [{"client_message_id": "cm-next", "content": "typed later", "role": "user"}])
+    await idle.start_relay()
+    if goes_on:
+        await idle_again(idle)
+        return
+    await told_that_nothing_was_stopped(idle)
     assert idle.environment.busy()

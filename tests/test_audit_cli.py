@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from relay.cli.audit import _cell
+from relay.domain.audit import ACTIONS, ANCHOR
 from tests.crash.relay_process import relay, relay_in_thread, running
 from tests.scenarios.acts import ask_tool, audited
 from tests.settings import config_of, problems_of
@@ -262,3 +263,32 @@ def test_the_keys_of_the_record_are_read_in_order_and_short_ones_refused(tmp_pat
     assert KEY not in repr(keys)
     [problem] = problems_of(tmp_path, RELAY_AUDIT_KEY="short")
     assert problem.startswith("RELAY_AUDIT_KEY is too short: say 32 characters")
+
+
+async def test_an_action_that_is_never_recorded_is_misuse_and_told_with_those_like_it(idle: World) -> None:
+    await idle.start_relay()
+    await idle.slack.slash(ADA, OPS, "hello")
+    await idle.thread_says("echo: hello")
+    await idle.stop_relay()
+    for form in ("jsonl", "csv"):
+        said = await relay_in_thread(
+            idle, "audit", "export", "--action", "decision.recorder", "--format", form
+        )
+        assert (said.status, ANCHOR in said.out) == (2, False)
+        assert 'no entry is called "decision.recorder"; there are: decision.recorded, ' in said.problem
+    said = await relay_in_thread(idle, "audit", "export", "--action", "xyz")
+    assert (said.status, f"there are: {', '.join(sorted(ACTIONS))}" in said.err) == (2, True)
+    assert [one["action"] for one in await _export(idle, "--action", "vote.given")] == [ANCHOR]
+    assert [one["action"] for one in await _export(idle, "--action", ANCHOR)] == [ANCHOR]
+
+
+async def test_an_action_of_another_time_is_exported_where_it_is_on_the_record(idle: World) -> None:
+    await idle.start_relay()
+    await idle.slack.slash(ADA, OPS, "hello")
+    await idle.thread_says("echo: hello")
+    await idle.stop_relay()
+    by_hand(_url(idle), "UPDATE audit SET action = 'message.of_old' WHERE action = 'message.queued'")
+    assert [one["action"] for one in await _export(idle, "--action", "message.of_old")] == [
+        "message.of_old",
+        ANCHOR,
+    ]

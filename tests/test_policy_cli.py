@@ -95,10 +95,131 @@ def test_scripts_get_the_same_as_json(said: Said) -> None:
     of = ["--tool", "Bash", "--channel", "C0OPS", "--user", "U0LEAD", "--json"]
     found = json.loads(said("explain", *of))
     assert (found["rule"], found["line"], found["action"]) == ("production", 14, "ask")
-    assert found["passed_over"] == [{"rule": "status", "line": 2, "does_not_match": "input.command"}]
+    words = 'the input has no "command"'
+    assert found["passed_over"] == [
+        {"rule": "status", "line": 2, "does_not_match": "input.command", "words": words}
+    ]
+    assert found["too_few"] is None
     assert Ask.read(found["ask"]).quorum == 2
     assert found["user"] == {"id": "U0LEAD", "approve": "yes", "deny": "yes", "edit": "yes"}
     assert found["slack_asked"] is False
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({}, 'the input has no "command"'),
+        ({"commands": "ls"}, 'the input has no "command"'),
+        ({"command": "ls"}, "input.command does not match"),
+        ({"command": None}, "input.command does not match"),
+        ({"command": []}, "input.command does not match"),
+    ],
+)
+def test_a_rule_for_a_value_that_is_not_there_says_so(
+    said: Said, written: dict[str, Any], words: str
+) -> None:
+    found = said("explain", "--tool", "Bash", "--input", json.dumps(written))
+    assert f'  passed over: policy "status" (line 2): {words}\n' in found
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [
+        (["--user", "U0A"], "when U0A asks, nobody is left to make up 2"),
+        (
+            ["--user", "U0A", "--requester", "U0A"],
+            "requesters may not approve, and nobody is left to make up 2",
+        ),
+        (["--requester", "U0B"], "requesters may not approve, and nobody is left to make up 2"),
+        (["--user", "U0EVE"], ""),
+        (["--requester", "U0EVE"], ""),
+        ([], ""),
+    ],
+)
+def test_a_rule_that_nobody_is_left_to_approve_says_so(
+    said: Said, folder: Path, of: list[str], words: str
+) -> None:
+    rule = '[[policies]]\nname = "p"\ntools = ["Bash"]\nquorum = 2\napprovers.users = ["U0A", "U0B"]\n'
+    (folder / "relay.toml").write_text(rule, encoding="utf-8")
+    found = said("explain", "--tool", "Bash", *of)
+    assert ("nobody is left" in found, f"  {words}\n" in found) == (bool(words), bool(words))
+    assert json.loads(said("explain", "--tool", "Bash", "--json", *of))["too_few"] == (words or None)
+
+
+def test_hours_that_go_over_midnight_are_said_to(said: Said, folder: Path) -> None:
+    rule = '[[policies]]\nname = "p"\ntools = ["Bash"]\nexpires_after = "2h"\n'
+    for hours, words in (
+        ('{ from = "22:00", to = "06:00" }', "from 22:00 to 06:00 of the next day, UTC\n"),
+        ('{ from = "09:00", to = "17:00" }', "from 09:00 to 17:00, UTC\n"),
+    ):
+        (folder / "relay.toml").write_text(f"{rule}hours = {hours}\n", encoding="utf-8")
+        assert words in said("explain", "--tool", "Bash")
+
+
+ROUTED = """
+[environments.workshop]
+device_id = "device-2"
+agent_id = "agent-2"
+api_key = { env = "WORKSHOP_KEY" }
+
+[environments.attic]
+name = "attic"
+agent_id = "agent-3"
+api_key = { file = "/nowhere/key" }
+
+[[routes]]
+channel = "C0ATTIC"
+environment = "attic"
+"""
+
+
+@pytest.fixture
+def bare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A process environment without any of the settings that a relay needs to run."""
+    for name in HTTP:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"SLACK_BOT_TOKEN": "no token"}, {"LETTA_API_KEY_FILE": "/nowhere"}]
+)
+def test_neither_needs_a_secret(
+    said: Said, folder: Path, bare: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        bare.setenv(name, value)
+    _store(folder, _approval(1))
+    assert '  rule: policy "production"' in said("explain", "--tool", "Bash", "--channel", "C0OPS")
+    assert _replayed(said, "--policy", "relay.toml")["requests"] == 1
+
+
+@pytest.mark.usefixtures("bare")
+def test_environments_and_routes_are_known_without_their_keys(said: Said, folder: Path) -> None:
+    (folder / "relay.toml").write_text(ROUTED + RULES, encoding="utf-8")
+    assert "Bash in environment attic" in said("explain", "--tool", "Bash", "--channel", "C0ATTIC")
+    assert "known: workshop, attic" in said("explain", "--tool", "Bash", "--environment", "x", status=2)
+    (folder / "relay.toml").write_text(f"{ROUTED}[[routes]]\n{RULES}", encoding="utf-8")  # to "default"
+    assert "Bash in environment default" in said("explain", "--tool", "Bash", "--channel", "C0OPS")
+    assert "asked for outside Slack\n" in said("explain", "--tool", "Bash")
+
+
+def test_what_is_wrong_with_more_than_the_secrets_is_said_all_the_same(
+    said: Said, folder: Path, bare: pytest.MonkeyPatch
+) -> None:
+    bare.setenv("RELAY_APPROVERS", "ada")
+    (folder / "relay.toml").write_text(RULES + "qorum = 1\n", encoding="utf-8")
+    found = said("explain", "--tool", "Bash", status=2)
+    assert "RELAY_APPROVERS is malformed" in found
+    assert "relay.toml: line 21: policy 3: qorum is no setting" in found
+    assert len(found.splitlines()) == 3
+
+
+@pytest.mark.usefixtures("folder", "bare")
+def test_a_relay_itself_needs_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 2
+    found = capsys.readouterr().err
+    assert [name for name in HTTP if f"{name} is missing" not in found] == []
 
 
 @pytest.mark.parametrize(

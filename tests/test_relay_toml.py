@@ -1,5 +1,6 @@
 """relay.toml: what it may say, and in plain words what is wrong with it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_a_problem_of_the_file_says_where_it_is_and_what_to_write_there(
     tmp_path: Path, toml: str, words: str
 ) -> None:
     [problem] = problems_of(tmp_path, toml=toml)
-    assert problem.startswith(f"relay.toml: {words}")
+    assert re.match(rf"relay\.toml: line [1-9][0-9]*: {re.escape(words)}", problem)
     assert "hush" not in problem
 
 
@@ -127,7 +128,7 @@ def test_a_file_that_is_named_is_called_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "elsewhere.toml"
     path.write_text("[slak]", encoding="utf-8")
     [problem] = problems_of(tmp_path, RELAY_CONFIG=str(path))
-    assert problem.startswith(f"{path}: slak is no setting")
+    assert problem.startswith(f"{path}: line 1: slak is no setting")
 
 
 def test_how_much_is_listened_to_is_500_conversations_for_half_an_hour_of_rest(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_several_environments_need_routes_that_say_which_is_whose(tmp_path: Path
     two = '[environments.x]\nagent_id = "a"\nname = "n"\n[environments.y]\nagent_id = "b"\nname = "m"\n'
     variables = {name: value for name, value in HTTP.items() if name not in DEFAULT}
     [problem] = problems_of(tmp_path, variables, two)
-    assert problem == "relay.toml: write [[routes]] that say which channel leads to which of x, y"
+    assert problem == "relay.toml: line 1: write [[routes]] that say which channel leads to which of x, y"
 
 
 def test_a_file_with_environments_and_routes_needs_neither_letta_nor_approvals_settings(

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import difflib
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from relay.cli.table import line
 from relay.config import ConfigError, audit_keys, store_url
 from relay.config.durations import duration
 from relay.control import ACCEPT, AUDIT_KEY, AUDIT_PAGE, Answer, Ask, ControlError, asking
-from relay.domain.audit import ANCHOR, Anchor, Entry, Keys, anchors_in
+from relay.domain.audit import ACTIONS, ANCHOR, Anchor, Entry, Keys, anchors_in
 from relay.domain.canonical import canonical_json
 from relay.domain.verification import Seen, Verification
 from relay.store import StoreError
@@ -65,14 +66,24 @@ async def _export(parsed: Namespace) -> int:
     wanted |= {"since": _moment(parsed.since), "until": _moment(parsed.until)}
     write = _csv_writer() if parsed.format == "csv" else _write_json
     anchors: dict[str, Answer] = {}
+    found = 0
     async with asking(store_url(os.environ), audit_keys(os.environ)) as put:
         async for page in _pages(put, wanted):
             for entry in page["entries"]:
                 write(entry)
+            found += len(page["entries"])
             anchors |= {anchor["chain"]: anchor for anchor in page["anchors"]}
+    if parsed.action and not found and parsed.action not in (*ACTIONS, ANCHOR):
+        raise MisuseError(_no_action(parsed.action))
     for anchor in anchors.values():
         write({"action": ANCHOR, **anchor})
     return 0
+
+
+def _no_action(written: str) -> str:
+    """Return that relay records nothing by that name, and by which names like it, or at all."""
+    near = difflib.get_close_matches(written, ACTIONS) or sorted(ACTIONS)
+    return f'no entry is called "{line(written)}"; there are: {", ".join(near)}'
 
 
 async def _pages(put: Ask, wanted: dict[str, str]) -> AsyncIterator[Answer]:

@@ -5,8 +5,14 @@ from argparse import Namespace
 from pathlib import Path
 
 from relay.cli.ending import misused
+from relay.cli.policy_words import circle_in_short, expiry_words
+from relay.cli.table import cut, line, print_table
 from relay.config import Config, ConfigError, load
-from relay.config.policies import place, policy_warnings
+from relay.config.policies import policy_warnings
+from relay.domain.matching import Rule
+
+_COLUMNS = ("", "LINE", "RULE", "TOOLS", "ACTION", "QUORUM", "WHO MAY APPROVE", "EXPIRES")
+_WIDEST = 32  # letters of a cell
 
 
 def check(_: Namespace) -> int:
@@ -33,9 +39,29 @@ def _say(config: Config) -> None:
     print(f"  listening: {most} conversations at most, each until {minutes} minutes after it came to rest")
     approvers = ", ".join(sorted(config.approvers)) or "any full member"
     print(f"  approvers: {approvers}\n  store: {config.store_url}")
-    for rule in config.policy.rules:
-        print(f"  {place(rule)}: {', '.join(rule.tools)} -> {rule.action}")
+    if config.policy.rules:
+        print("  rules, of which the first that fits holds:")
+        print_table([_COLUMNS, *map(_row, config.policy.rules)])
     for sentence in policy_warnings(config.policy):
         print(f"  warning: {sentence}")
     for sentence in config.unused:
         print(f"  unused: {sentence}")
+
+
+def _row(rule: Rule) -> tuple[str, ...]:
+    ask = rule.ask
+    told = (str(rule.line or "-"), cut(line(rule.name), _WIDEST), _tools(rule), rule.action.value)
+    if ask is None:
+        return ("", *told, "-", "-", "-")
+    who = circle_in_short(ask.approvers, channel_members=rule.channel_members)
+    quorum = str(ask.quorum) if ask.quorum > 1 else "-"
+    return ("", *told, quorum, who, expiry_words(ask))
+
+
+def _tools(rule: Rule) -> str:
+    """Return as many of its tools as find room, and how many more there are."""
+    shown = line(", ".join(rule.tools))
+    if len(shown) <= _WIDEST or len(rule.tools) == 1:
+        return cut(shown, _WIDEST)
+    more = f" and {len(rule.tools) - 1} more"
+    return f"{cut(line(rule.tools[0]), _WIDEST - len(more))}{more}"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from relay.cli.ending import failed, misused
-from relay.cli.policy_words import circle_words, foreseen_words, ruling_words
+from relay.cli.policy_words import circle_words, foreseen_words, missed_words, ruling_words, short_words
 from relay.cli.table import line, moment
-from relay.config import Config, ConfigError, load, store_url
+from relay.config import Config, ConfigError, load_rules, store_url
 from relay.config.durations import duration
 from relay.config.policies import place
 from relay.control import PAST, ControlError, ask
@@ -33,7 +33,7 @@ class MisuseError(Exception):
 def explain(parsed: Namespace) -> int:
     """Say which rule takes a tool call, what happens, and who may decide."""
     try:
-        config = load(os.environ, Path.cwd())
+        config = load_rules(os.environ, Path.cwd())
         found = _Explained.of(config, _request(parsed, config))
     except (ConfigError, MisuseError) as problem:
         return misused(problem)
@@ -89,10 +89,10 @@ def _input(written: str) -> dict[str, Any]:
 
 def _tell(found: _Explained, user_id: str) -> None:
     request, ask = found.request, found.ruling.ask
-    where = ", ".join(request.channels) or "outside Slack"
-    print(f"{line(request.tool_name)} in environment {request.environment}, asked for in {where}")
+    where = f"in {', '.join(request.channels)}" if request.channels else "outside Slack"
+    print(f"{line(request.tool_name)} in environment {request.environment}, asked for {where}")
     for rule, why in found.passed[:_SHOWN]:
-        print(f"  passed over: {place(rule)}: {why} does not match")
+        print(f"  passed over: {place(rule)}: {line(missed_words(request, why))}")
     if len(found.passed) > _SHOWN:
         print(f"  passed over: {len(found.passed) - _SHOWN} more")
     print(f"  rule: {f'{place(found.rule)} of {found.file}' if found.rule else 'none'}")
@@ -106,6 +106,8 @@ def _tell(found: _Explained, user_id: str) -> None:
     if user_id:
         for act, why in _of_user(found, ask, user_id).items():
             print(f"  {user_id} may {act}: {why}")
+    if short := short_words(ask, request.requesters, user_id):
+        print(f"  {short}")
     print("  Slack was not asked: only full members may act, whoever is named.")
 
 
@@ -126,9 +128,16 @@ def _written(found: _Explained, user_id: str) -> dict[str, Any]:
         "action": found.ruling.action.value,
         "reason": found.ruling.reason,
         "passed_over": [
-            {"rule": one.name, "line": one.line, "does_not_match": why} for one, why in found.passed
+            {
+                "rule": one.name,
+                "line": one.line,
+                "does_not_match": why,
+                "words": missed_words(found.request, why),
+            }
+            for one, why in found.passed
         ],
         "ask": ask.written() if ask else None,
+        "too_few": (short_words(ask, found.request.requesters, user_id) if ask else "") or None,
         "user": {"id": user_id, **_of_user(found, ask, user_id)} if user_id and ask else None,
         "slack_asked": False,
     }
@@ -142,7 +151,7 @@ def replay(parsed: Namespace) -> int:
             variables.pop("RELAY_CONFIG_FILE", None)
             variables["RELAY_CONFIG"] = parsed.policy
         since = datetime.now(UTC) - _since(parsed.since)
-        asyncio.run(_replay(parsed, load(variables, Path.cwd()).policy, since))
+        asyncio.run(_replay(parsed, load_rules(variables, Path.cwd()).policy, since))
     except (ConfigError, MisuseError) as problem:
         return misused(problem)
     except (ControlError, StoreError) as problem:

@@ -1,11 +1,13 @@
 """What a policy says, in sentences for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
-from relay.domain.foresight import Foreseen
+from relay.config.policies import nobody_left
+from relay.domain.foresight import Foreseen, falls_short
+from relay.domain.patterns import texts_at
 from relay.domain.policy import Reason
-from relay.domain.rules import Action, Ask, Circle, Risk, Ruling, Silence
+from relay.domain.rules import Action, Ask, Circle, Request, Risk, Ruling, Silence
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WHY = {
@@ -43,7 +45,8 @@ def _more(ask: Ask) -> Iterator[str]:
     if ask.hours is not None:
         days = ", ".join(_DAYS[day] for day in sorted(ask.hours.days))
         span = f"{ask.hours.begin:%H:%M} to {ask.hours.end:%H:%M}"
-        yield f"silence counts on {days} from {span}, {ask.hours.zone}"
+        over = " of the next day" if ask.hours.end <= ask.hours.begin else ""
+        yield f"silence counts on {days} from {span}{over}, {ask.hours.zone}"
     if ask.grant_for is not None:
         yield f"a grant may last {_length(ask.grant_for)}, for {ask.grant_uses} uses"
 
@@ -58,6 +61,41 @@ def circle_words(circle: Circle) -> str:
         *(f"members of channel {one}" for one in sorted(circle.channels)),
     ]
     return ", ".join(named) or "nobody"
+
+
+def circle_in_short(circle: Circle, *, channel_members: bool = False) -> str:
+    """Return who is meant, the people counted."""
+    if circle.everybody:
+        return "any full member"
+    people = len(circle.users)
+    named = [f"{people} {'person' if people == 1 else 'people'}"] if people else []
+    named += (f"group {one}" for one in sorted(circle.groups))
+    named += (f"channel {one}" for one in sorted(circle.channels))
+    named += ["who is in the channel"] if channel_members else []
+    return ", ".join(named) or "nobody"
+
+
+def expiry_words(ask: Ask) -> str:
+    """Return after how long silence does what, or a dash."""
+    then = {Silence.WAIT: "", Silence.DENY: ", denied", Silence.ESCALATE: ", escalated"}[ask.on_silence]
+    return f"{_length(ask.expires_after)}{then}" if ask.expires_after is not None else "-"
+
+
+def missed_words(request: Request, why: str) -> str:
+    """Return why a rule was passed over for `request`; `why` names the condition that does not hold."""
+    path = why.removeprefix("input.")
+    if path != why and all(text is None for text in texts_at(request.tool_input, path)):
+        return f'the input has no "{path}"'
+    return f"{why} does not match"
+
+
+def short_words(ask: Ask, requesters: Collection[str], user_id: str) -> str:
+    """Return that too few are left to approve, as it is or were `user_id` to ask as well; or nothing."""
+    if falls_short(ask, ask.approvers, requesters):
+        return f"requesters may not approve, and {nobody_left(ask)}"
+    if user_id in ask.approvers.users and falls_short(ask, ask.approvers, {*requesters, user_id}):
+        return f"when {user_id} asks, {nobody_left(ask)}"
+    return ""
 
 
 def foreseen_words(foreseen: Foreseen) -> str:

@@ -11,6 +11,11 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def cut(text: str, most: int) -> str:
+    """Return a text of at most `most` letters; of a longer one the beginning, and that it goes on."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def moment(written: str | None) -> str:
     """Return a moment as people read it, or a dash for none."""
     return datetime.fromisoformat(written).strftime("%Y-%m-%d %H:%M:%SZ") if written else "-"

@@ -9,9 +9,24 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from relay.config.tables import Strict
+from relay.config.toml_lines import Lines, Path
 
 
-def complaints(model: type[Strict], prefix: str, problem: ValidationError) -> Iterator[str]:
+@dataclass(frozen=True)
+class Place:
+    """Where a table stands, and what begins the sentences about its settings."""
+
+    lines: Lines
+    path: Path
+    label: str
+
+    def at(self, steps: Iterable[object] = ()) -> str:
+        """Return how a sentence about one of its settings begins: with the line, and the label."""
+        line = self.lines.of((*self.path, *steps))
+        return f"line {line}: {self.label}" if line else self.label
+
+
+def complaints(model: type[Strict], place: Place, problem: ValidationError) -> Iterator[str]:
     """Yield what to do about each error; never the value, which may be a secret in the wrong place."""
     errors = problem.errors(include_url=False, include_input=False)
     found = [
@@ -23,6 +38,7 @@ def complaints(model: type[Strict], prefix: str, problem: ValidationError) -> It
         if error["type"] == "extra_forbidden"
     }
     for error, spot in found:
+        prefix = place.at((*error["loc"], *error.get("ctx", {}).get("within", ())))
         if not error["loc"]:
             yield f"{prefix.rstrip('.: ')}: {error['ctx']['error']}"
         elif error["type"] == "extra_forbidden":

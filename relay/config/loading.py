@@ -1,6 +1,7 @@
 """Makes the Config out of the process environment and relay.toml, or says everything that is wrong."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,7 @@ from relay.domain.runtime import Runtime
 
 _PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "AUDIT_KEY", "CONFIG", "HOST", "PORT", "STORE_URL")
 _NAMES = [f"RELAY_{name}" for name in _PLAIN]
+_SECRETS = {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LETTA_API_KEY", "RELAY_AUDIT_KEY"}
 _SETTINGS = {*_NAMES, *(f"{name}_FILE" for name in _NAMES)}
 
 
@@ -44,8 +46,20 @@ def load(variables: Mapping[str, str], folder: Path) -> Config:
 
     Raises ConfigError with every problem there is.
     """
-    reading = Reading(variables)
-    for name in sorted(set(variables) - _SETTINGS):
+    return _load(Reading(variables), folder)
+
+
+def load_rules(variables: Mapping[str, str], folder: Path) -> Config:
+    """Return the same for who wants its rules, routes and approvers alone: no secret is needed or looked at.
+
+    What only a relay needs which runs may be missing, and is empty then. Raises ConfigError.
+    """
+    others = {name: value for name, value in variables.items() if name.removesuffix("_FILE") not in _SECRETS}
+    return _load(Reading(others, rules_only=True), folder)
+
+
+def _load(reading: Reading, folder: Path) -> Config:
+    for name in sorted(set(reading.variables) - _SETTINGS):
         if name.startswith("RELAY_"):
             reading.problems.append(no_setting(name, name, _NAMES))
     file = _read_file(reading, folder)
@@ -136,8 +150,8 @@ def _listening(reading: Reading, file: Tables, routes: Iterable[Route]) -> Liste
     named = len({route.runtime for route in routes if not route.per})
     if most < named:
         reading.problems.append(
-            f"{file.name}: listening.most is {most}, and the routes name {named} conversations, which are "
-            f"always listened to: say {named} or more"
+            f"{file.at('listening', 'most')}listening.most is {most}, and the routes name {named} "
+            f"conversations, which are always listened to: say {named} or more"
         )
     return Listening(most, file.listening.rest_after)
 
@@ -157,8 +171,8 @@ def _environments(reading: Reading, file: Tables) -> Iterator[tuple[str, Environ
         if file.whole and _needs_key(file, base_url)
         else "",
     )
-    for name, table in file.environments.items():
-        yield name, _environment(reading, f"{file.name}: environments.{name}", name, table, base_url, key)
+    for name in file.environments:
+        yield name, _environment(reading, file, name, base_url, key)
     if file.whole and DEFAULT_ENVIRONMENT not in file.environments:
         yield from _default_environment(reading, file, base_url, key)
 
@@ -172,18 +186,17 @@ def _needs_key(file: Tables, base_url: str) -> bool:
     return bool(keyless) if tables else not is_socket_url(base_url)
 
 
-def _environment(
-    reading: Reading, where: str, name: str, table: EnvironmentTable, base_url: str, key: str
-) -> Environment:
+def _environment(reading: Reading, file: Tables, name: str, base_url: str, key: str) -> Environment:
+    table = file.environments[name]
     # The account's key is nothing to show to a server of one's own.
     shared = "" if is_socket_url(table.base_url or "") and not is_socket_url(base_url) else key
-    own = _secret(reading, f"{where}.api_key", table.api_key) if table.api_key else shared
+    where = f"{file.at('environments', name, 'api_key')}environments.{name}.api_key"
+    own = _secret(reading, where, table.api_key) if table.api_key else shared
     url = (table.base_url or base_url).rstrip("/")
-    if table.base_url is not None and not is_letta_url(url):
-        reading.problems.append(
-            f"{where}.base_url is malformed: an http:// or https:// URL, or an App Server's ws:// or wss://"
-        )
-    reading.problems += (f"{where}: {problem}" for problem in _address_problems(table, url))
+    reading.problems += (
+        f"{file.at('environments', name, setting)}environments.{name}{problem}"
+        for setting, problem in _address_problems(table, url)
+    )
     return Environment(
         name,
         table.agent_id,
@@ -196,11 +209,15 @@ def _environment(
     )
 
 
-def _address_problems(table: EnvironmentTable, url: str) -> Iterator[str]:
+def _address_problems(table: EnvironmentTable, url: str) -> Iterator[tuple[str, str]]:
+    """Yield the setting, and behind the name of its table what is wrong with it."""
+    if table.base_url is not None and not is_letta_url(url):
+        said = "an http:// or https:// URL, or an App Server's ws:// or wss://"
+        yield "base_url", f".base_url is malformed: {said}"
     if not is_socket_url(url) and not table.addresses:
-        yield ONE_ADDRESS
+        yield "", f": {ONE_ADDRESS}"
     if is_socket_url(url) and table.approvals_via == "rest":
-        yield 'approvals_via cannot be "rest": an App Server has its socket alone'
+        yield "approvals_via", ': approvals_via cannot be "rest": an App Server has its socket alone'
 
 
 def _default_environment(
@@ -208,17 +225,18 @@ def _default_environment(
 ) -> Iterator[tuple[str, Environment]]:
     agent_id = reading.value("LETTA_AGENT_ID")
     device_id, connection_id = reading.value("LETTA_DEVICE_ID"), reading.value("LETTA_CONNECTION_ID")
-    problems = []
+    missing = []
     if not agent_id:
-        problems.append("LETTA_AGENT_ID is missing: the agent that people talk to")
+        missing.append("LETTA_AGENT_ID is missing: the agent that people talk to")
     if not device_id and not connection_id and not is_socket_url(base_url):
-        problems.append("LETTA_DEVICE_ID is missing: the device the agent works on (or LETTA_CONNECTION_ID)")
+        missing.append("LETTA_DEVICE_ID is missing: the device the agent works on (or LETTA_CONNECTION_ID)")
     if device_id and connection_id:
-        problems.append("LETTA_DEVICE_ID and LETTA_CONNECTION_ID are both set: keep the device, which stays")
+        missing.append("LETTA_DEVICE_ID and LETTA_CONNECTION_ID are both set: keep the device, which stays")
     begun = agent_id or device_id or connection_id
     if not file.environments or (begun and not _leaves_default_out(file)):
-        reading.problems += problems
-    elif problems:
+        for problem in missing:
+            reading.miss(problem)
+    elif missing and not (reading.rules_only and _leads_to_default(file)):
         return  # nobody misses an environment that nothing leads to
     yield (
         DEFAULT_ENVIRONMENT,
@@ -236,11 +254,16 @@ def _default_environment(
 
 def _leaves_default_out(file: Tables) -> bool:
     """Return whether the file has routes and none leads to the environment of the variables."""
-    names = {table.environment for table in file.routes.values()}
-    return bool(names) and DEFAULT_ENVIRONMENT not in names
+    return bool(file.routes) and not _leads_to_default(file)
+
+
+def _leads_to_default(file: Tables) -> bool:
+    return any(table.environment == DEFAULT_ENVIRONMENT for table in file.routes.values())
 
 
 def _secret(reading: Reading, where: str, source: SecretSource) -> str:
+    if reading.rules_only:
+        return ""
     before = len(reading.problems)
     value = reading.value(source.env) if source.env else reading.content(where, str(source.file))
     if not value and len(reading.problems) == before:
@@ -260,23 +283,28 @@ def _routes(
     )
     asked_in: dict[Runtime, tuple[str, ...]] = {}
     for number, table in _route_tables(reading, file, environments).items():
-        where = f"{file.name}: route {number}"
-        reading.problems += (f"{where}: {problem}" for problem in _route_problems(table, approvers))
+        at = partial(_at_route, file, number)
+        reading.problems += (f"{at(*steps)}{problem}" for steps, problem in _route_problems(table, approvers))
         environment = environments.get(table.environment)
         if environment is None:
             if file.whole:
                 known = ", ".join(environments) or "none"
-                reading.problems.append(f"{where}: no environment {table.environment!r} (known: {known})")
+                said = f"no environment {table.environment!r} (known: {known})"
+                reading.problems.append(f"{at('environment')}{said}")
             continue
         per = _per(table.conversation)
         runtime = Runtime(environment.name, environment.agent_id, "" if per else table.conversation)
-        places = tuple(table.approvals or [channel])
+        places = tuple(table.approvals or filter(None, [channel]))
         if not per and asked_in.setdefault(runtime, places) != places:
             hint = "give both the same approvals, or each its own conversation"
-            reading.problems.append(
-                f"{where}: another route posts cards of its conversation elsewhere: {hint}"
-            )
+            said = f"another route posts cards of its conversation elsewhere: {hint}"
+            reading.problems.append(f"{at('approvals')}{said}")
         yield Route(table.channel, runtime, _with_approvers(places, approvers), per)
+
+
+def _at_route(file: Tables, number: int, *steps: str | int) -> str:
+    """Return how a sentence about a route begins."""
+    return f"{file.at('routes', number - 1, *steps)}route {number}: "
 
 
 def _per(conversation: str) -> Literal["", "thread", "channel"]:
@@ -303,20 +331,22 @@ def _route_tables(
     if only not in environments:
         known = ", ".join(environments)
         reading.problems.append(
-            f"{file.name}: write [[routes]] that say which channel leads to which of {known}"
+            f"{file.at('environments')}write [[routes]] that say which channel leads to which of {known}"
         )
         return {}
     return {1: RouteTable(environment=only, conversation=conversation)}
 
 
-def _route_problems(table: RouteTable, approvers: list[str]) -> Iterator[str]:
+def _route_problems(table: RouteTable, approvers: list[str]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield where in a route something is wrong, and what."""
     if table.channel not in ("*", "dm") and not CHANNEL.fullmatch(table.channel):
-        yield 'channel must be a channel id, "dm" or "*"'
-    for place in table.approvals:
+        yield ("channel",), 'channel must be a channel id, "dm" or "*"'
+    for number, place in enumerate(table.approvals):
+        steps = ("approvals", number)
         if place == "dm" and not approvers:
-            yield 'approvals has "dm", and RELAY_APPROVERS names nobody'
+            yield steps, 'approvals has "dm", and RELAY_APPROVERS names nobody'
         elif place not in ("thread", "dm") and not CHANNEL.fullmatch(place) and not USER.fullmatch(place):
-            yield f'approvals takes channel ids, user ids, "thread" and "dm", not {place!r}'
+            yield steps, f'approvals takes channel ids, user ids, "thread" and "dm", not {place!r}'
 
 
 def _port(reading: Reading) -> int:

@@ -6,10 +6,12 @@ from relay.config.policy_tables import DAYS, HoursTable, PeopleTable, PolicyTabl
 from relay.config.relay_toml import Tables
 from relay.config.variables import Reading
 from relay.domain.canonical import canonical_json
+from relay.domain.foresight import falls_short
 from relay.domain.matching import Policy, Rule
 from relay.domain.rules import EVERYBODY, Action, Ask, Circle, Fact, Hours, Risk, Silence
 from relay.domain.shadows import shadowed
 
+_Problem = tuple[tuple[str | int, ...], str]  # where it is within the rule, and what is wrong
 _OF_ALL = {"name", "tools", "when", "action", "reason"}
 
 
@@ -23,9 +25,13 @@ def policy_of(
     for number, table in file.policies.items():
         found = [*_twice(table, lines), *_strangers(table, environments if file.whole else ())]
         found += [*_of_action(table), *_of_time(table), *_of_people(table, named), *_of_paths(table)]
-        reading.problems += (f"{file.name}: {file.policy_label(number)}: {problem}" for problem in found)
-        lines.setdefault(table.name, file.lines.get(number, 0))
-        rules.append(_rule(table, number, file.lines.get(number, 0), named))
+        reading.problems += (
+            f'{file.at("policies", number - 1, *steps)}policy "{table.name}": {problem}'
+            for steps, problem in found
+        )
+        line = file.lines.of(("policies", number - 1))
+        lines.setdefault(table.name, line)
+        rules.append(_rule(table, number, line, named))
     if not file.policies:
         return Policy((), Ask(approvers=named or EVERYBODY, editors=named or EVERYBODY))
     return Policy(tuple(rules), Ask(approvers=named, editors=named) if named else None)
@@ -40,11 +46,18 @@ def policy_warnings(policy: Policy) -> Iterator[str]:
             yield f"{place(rule)} allows any input: say which in when.input, unless the tool is harmless"
         if rule.ask is not None:
             yield from (f"{place(rule)}: {sentence}" for sentence in _idle(rule.ask))
+            if not rule.channel_members:
+                yield from (f"{place(rule)}: {sentence}" for sentence in _short(rule.ask))
 
 
 def place(rule: Rule) -> str:
     """Return how messages name a rule."""
     return f'policy "{rule.name}" (line {rule.line})' if rule.line else f'policy "{rule.name}"'
+
+
+def nobody_left(ask: Ask) -> str:
+    """Return how messages say that too few are left to approve."""
+    return f"nobody is left to {f'make up {ask.quorum}' if ask.quorum > 1 else 'approve'}"
 
 
 def _idle(ask: Ask) -> Iterator[str]:
@@ -56,74 +69,92 @@ def _idle(ask: Ask) -> Iterator[str]:
         yield "hours changes nothing without expires_after or remind_after"
 
 
-def _twice(table: PolicyTable, lines: dict[str, int]) -> Iterator[str]:
+def _short(ask: Ask) -> Iterator[str]:
+    """Yield when too few are left to approve: where one of those who must all approve asks themselves."""
+    named = ask.approvers.users
+    if not any(falls_short(ask, ask.approvers, {one}) for one in named):
+        return
+    more = ask.approvers | ask.escalate_to
+    still = any(falls_short(ask, more, {one}) for one in named)
+    who = "one of them" if len(named) > 1 else min(named)
+    yield f"when {who} asks, {nobody_left(ask)}{'' if still else ' until it is escalated'}"
+
+
+def _twice(table: PolicyTable, lines: dict[str, int]) -> Iterator[_Problem]:
     if table.name in lines:
         where = f" in line {lines[table.name]}" if lines[table.name] else ""
-        yield f"name is that of the rule{where} as well: give each a name of its own"
+        yield ("name",), f"name is that of the rule{where} as well: give each a name of its own"
 
 
-def _strangers(table: PolicyTable, environments: Collection[str]) -> Iterator[str]:
+def _strangers(table: PolicyTable, environments: Collection[str]) -> Iterator[_Problem]:
     for name in table.when.environment:
         if environments and name not in environments:
             known = ", ".join(environments)
-            yield f"when.environment: no environment {name!r} (known: {known})"
+            yield ("when", "environment"), f"when.environment: no environment {name!r} (known: {known})"
 
 
-def _of_action(table: PolicyTable) -> Iterator[str]:
+def _of_action(table: PolicyTable) -> Iterator[_Problem]:
     idle = [name for name in type(table).model_fields if name in table.model_fields_set - _OF_ALL]
     if table.action != "ask" and idle:
-        yield (
-            f'{", ".join(idle)}: action = "{table.action}" asks nobody, so it has no effect; '
-            'take it out, or write action = "ask"'
-        )
+        said = f'{", ".join(idle)}: action = "{table.action}" asks nobody, so it has no effect'
+        yield (idle[0],), f'{said}; take it out, or write action = "ask"'
 
 
-def _of_time(table: PolicyTable) -> Iterator[str]:
+def _of_time(table: PolicyTable) -> Iterator[_Problem]:
+    silence = f'on_silence = "{table.on_silence}" needs'
     if table.on_silence != "wait" and table.expires_after is None:
-        yield f'on_silence = "{table.on_silence}" needs expires_after: say after how long, as in "30m"'
+        yield ("on_silence",), f'{silence} expires_after: say after how long, as in "30m"'
     escalates = table.on_silence == "escalate"
     others = table.escalate_to is not None and (table.escalate_to.users or table.escalate_to.groups)
     if escalates and not others:
-        yield 'on_silence = "escalate" needs escalate_to: say whom, as in { groups = ["S0123ABCD"] }'
+        yield ("on_silence",), f'{silence} escalate_to: say whom, as in {{ groups = ["S0123ABCD"] }}'
     if table.escalate_to is not None and not escalates:
-        yield 'escalate_to has no effect: write on_silence = "escalate" as well'
-    if table.hours is not None and table.hours.begin >= table.hours.end:
-        yield 'hours: from must be before to, as in from = "09:00", to = "17:00"'
+        yield ("escalate_to",), 'escalate_to has no effect: write on_silence = "escalate" as well'
+    if table.hours is not None and table.hours.begin == table.hours.end:
+        over = 'what ends before it begins, as in from = "22:00", to = "06:00", goes over midnight'
+        both = f"hours: from and to are both {table.hours.begin:%H:%M}"
+        yield ("hours", "to"), f"{both}: say another time for one of them; {over}"
 
 
-def _of_people(table: PolicyTable, named: Circle) -> Iterator[str]:
+def _of_people(table: PolicyTable, named: Circle) -> Iterator[_Problem]:
     for setting in ("approvers", "editors"):
         people = getattr(table, setting)
         if people is not None and not _circle(people) and not people.channel_members:
-            yield f"{setting} names nobody: say users, groups, channels or channel_members = true"
+            said = "names nobody: say users, groups, channels or channel_members = true"
+            yield (setting,), f"{setting} {said}"
     approvers = _circle(table.approvers) if table.approvers else named
-    few = approvers.users and not approvers.groups and not approvers.channels
-    if few and not (table.approvers and table.approvers.channel_members):
-        count = len(approvers.users)
-        if table.quorum > count:
-            source = "approvers" if table.approvers else "RELAY_APPROVERS"
-            yield f"quorum is {table.quorum}, and {source} names {count}: name more, or say at most {count}"
+    by_channel = approvers.channels or (table.approvers and table.approvers.channel_members)
+    count = len(approvers.users)
+    if 0 < count < table.quorum and not approvers.groups and not by_channel:
+        source = "approvers" if table.approvers else "RELAY_APPROVERS"
+        said = f"quorum is {table.quorum}, and {source} names {count}, so that nothing can ever be approved"
+        yield ("quorum",), f"{said}: name more, or say at most {count}"
     if "dm" in table.cards and not approvers.users | approvers.groups:
-        yield (
-            'cards has "dm", and the rule names no user and no group: add approvers.users or '
-            'approvers.groups, or take "dm" out'
-        )
+        said = 'cards has "dm", and the rule names no user and no group'
+        yield ("cards",), f'{said}: add approvers.users or approvers.groups, or take "dm" out'
+    yield from _of_favours(table)
+
+
+def _of_favours(table: PolicyTable) -> Iterator[_Problem]:
+    """Yield what is wrong with what makes approving easier."""
+    alone = "for quorum = 1 and normal risk alone; take it out"
     if table.grant_for is not None and (table.quorum > 1 or table.risk == "high"):
-        yield "grant_for: grants are for quorum = 1 and normal risk alone; take it out"
+        yield ("grant_for",), f"grant_for: grants are {alone}"
     if table.suggestions and (table.quorum > 1 or table.risk == "high"):
-        yield "suggestions: they are for quorum = 1 and normal risk alone; take it out"
+        yield ("suggestions",), f"suggestions: they are {alone}"
     if table.grant_for is None and "grant_uses" in table.model_fields_set and table.action == "ask":
-        yield "grant_uses has no effect without grant_for: say for how long, or take it out"
+        said = "grant_uses has no effect without grant_for: say for how long, or take it out"
+        yield ("grant_uses",), said
 
 
-def _of_paths(table: PolicyTable) -> Iterator[str]:
-    for setting, paths in (
-        ("when.input", list(table.when.input)),
-        ("facts.path", [one.path for one in table.facts]),
-    ):
-        for path in paths:
-            if not all(path.split(".")):
-                yield f'{setting}: {path!r} is no path: join keys by single dots, as in "options.target"'
+def _of_paths(table: PolicyTable) -> Iterator[_Problem]:
+    paths: list[tuple[tuple[str | int, ...], str, str]] = [
+        (("when", "input", path), "when.input", path) for path in table.when.input
+    ]
+    paths += [(("facts", place, "path"), "facts.path", one.path) for place, one in enumerate(table.facts)]
+    for steps, setting, path in paths:
+        if not all(path.split(".")):
+            yield steps, f'{setting}: {path!r} is no path: join keys by single dots, as in "options.target"'
 
 
 def _rule(table: PolicyTable, number: int, line: int, named: Circle) -> Rule:

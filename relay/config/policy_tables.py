@@ -5,6 +5,7 @@ from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from relay.config.durations import duration
 from relay.config.tables import Strict
@@ -40,18 +41,18 @@ def _clock(written: Any) -> time:
     return time.fromisoformat(written)
 
 
-def _flat(written: Any) -> dict[str, str | bool | int | float]:
+def _flat(written: Any, within: tuple[str, ...] = ()) -> dict[str, str | bool | int | float]:
     """Return paths and patterns; TOML makes tables of `options.target = …` without quotes."""
     if not isinstance(written, dict) or not written:
-        raise ValueError("no table")
+        raise PydanticCustomError("no_table", "no table", {"within": within})
     flat: dict[str, str | bool | int | float] = {}
     for key, value in written.items():
         if isinstance(value, dict):
-            flat |= {f"{key}.{path}": pattern for path, pattern in _flat(value).items()}
+            flat |= {f"{key}.{path}": pattern for path, pattern in _flat(value, (*within, key)).items()}
         elif isinstance(value, str | bool | int | float):
             flat[key] = value
         else:
-            raise ValueError("no pattern")  # noqa: TRY004 - pydantic tells of this one alone
+            raise PydanticCustomError("no_pattern", "no pattern", {"within": (*within, key)})
     return flat
 
 
@@ -68,6 +69,7 @@ Asking = Annotated[str, StringConstraints(pattern=r"^([CGD][A-Z0-9]{2,}|dm)$")]
 Place = Annotated[str, StringConstraints(pattern=r"^([CGUW][A-Z0-9]{2,}|thread|dm)$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=75, strip_whitespace=True)]
+Patterns = Annotated[dict[str, str | bool | int | float], BeforeValidator(lambda written: _flat(written))]
 Clock = Annotated[time, BeforeValidator(_clock)]
 
 
@@ -83,7 +85,7 @@ class WhenTable(Strict):
     requester: Annotated[list[User], BeforeValidator(_listed)] = Field(
         default=[], description="say a user id, or a list of them"
     )
-    input: Annotated[dict[str, str | bool | int | float], BeforeValidator(_flat)] = Field(
+    input: Patterns = Field(
         default={}, description='say which value is like what, as in { command = "*prod*" }'
     )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from relay.config.complaints import complaints, no_setting
+from relay.config.complaints import Place, complaints, no_setting
 from relay.config.policy_tables import PolicyTable
 from relay.config.tables import (
     AuditTable,
@@ -19,6 +19,7 @@ from relay.config.tables import (
     SlackTable,
     Strict,
 )
+from relay.config.toml_lines import Lines
 
 Table = TypeVar("Table", bound=Strict)
 _KNOWN: Mapping[str, tuple[type, str]] = {
@@ -29,13 +30,13 @@ _KNOWN: Mapping[str, tuple[type, str]] = {
     "routes": (list, "write [[routes]], with two brackets, above the settings of each"),
     "policies": (list, "write [[policies]], with two brackets, above the settings of each"),
 }
+_SINGLE: Mapping[str, type[Strict]] = {"slack": SlackTable, "listening": ListeningTable, "audit": AuditTable}
 _TABLES: Mapping[type[Strict], str] = {
     EnvironmentTable: "environments",
     RouteTable: "routes",
     PolicyTable: "policies",
 }
-_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*[\"']?policies[\"']?[ \t]*\]\]", re.MULTILINE)
-_LONG_TEXT = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'', re.DOTALL)
+_WHERE = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)\Z")
 
 
 @dataclass
@@ -53,15 +54,13 @@ class Tables:
     environments: dict[str, EnvironmentTable] = field(default_factory=dict)
     routes: dict[int, RouteTable] = field(default_factory=dict)  # by their number in the file
     policies: dict[int, PolicyTable] = field(default_factory=dict)  # the same
-    lines: dict[int, int] = field(default_factory=dict)  # where each of the policies begins
+    lines: Lines = field(default_factory=Lines)
     problems: list[str] = field(default_factory=list)
     whole: bool = True
 
-    def policy_label(self, number: int) -> str:
-        """Return how messages name one of the policies."""
-        table, line = self.policies.get(number), self.lines.get(number)
-        named = f'policy "{table.name}"' if table else f"policy {number}"
-        return f"line {line}: {named}" if line else named
+    def at(self, *steps: object) -> str:
+        """Return how a sentence about a setting begins: with the name of the file, and the line."""
+        return f"{self.name}: {Place(self.lines, (), '').at(steps)}"
 
 
 def read_tables(path: Path, name: str) -> Tables:
@@ -69,57 +68,72 @@ def read_tables(path: Path, name: str) -> Tables:
     tables = Tables(name)
     try:
         text = path.read_text(encoding="utf-8")
-        written = tomllib.loads(text)
     except OSError as problem:
         tables.problems.append(f"RELAY_CONFIG: cannot read {path}: {problem.strerror}")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        tables.problems.append(f"{name}: no valid TOML: {problem}")
+    except UnicodeDecodeError as problem:
+        line = problem.object.count(b"\n", 0, problem.start) + 1
+        tables.problems.append(f"{name}: line {line}: no valid TOML: {problem.reason}, save it as UTF-8")
     else:
-        tables.problems += [f"{name}: {one}" for one in _take(tables, written, text)]
+        tables.problems += [f"{name}: {one}" for one in _parsed(tables, text)]
     tables.whole = not tables.problems
     return tables
 
 
-def _take(tables: Tables, written: Mapping[str, Any], text: str) -> Iterator[str]:
+def _parsed(tables: Tables, text: str) -> Iterator[str]:
+    """Put what is good of a text into `tables`; yield what is wrong with the rest."""
+    try:
+        written = tomllib.loads(text)
+    except ValueError as problem:
+        yield _no_toml(str(problem), text)
+    else:
+        tables.lines = Lines(text)
+        yield from _take(tables, written)
+
+
+def _no_toml(problem: str, text: str) -> str:
+    """Return what the parser said, with the line where everything of ours has it."""
+    found = _WHERE.search(problem)
+    line = 0 if found is None else found[1] or text.rstrip().count("\n") + 1
+    return f"{f'line {line}: ' if line else ''}no valid TOML: {_WHERE.sub('', problem)}"
+
+
+def _take(tables: Tables, written: Mapping[str, Any]) -> Iterator[str]:
     """Put the good tables of the file into `tables`; yield what is wrong with the others."""
-    problems = [no_setting(key, key, _KNOWN) for key in written if key not in _KNOWN]
+    lines = tables.lines
+    strange = [key for key in written if key not in _KNOWN]
+    problems = [f"{Place(lines, (key,), '').at()}{no_setting(key, key, _KNOWN)}" for key in strange]
     found = {key: written.get(key, kind()) for key, (kind, _) in _KNOWN.items()}
     for key, (kind, hint) in _KNOWN.items():
         if not isinstance(found[key], kind):
-            problems.append(f"{key}: {hint}")
+            problems.append(f"{Place(lines, (key,), key).at()}: {hint}")
             found[key] = kind()
-    tables.slack = _valid(SlackTable, found["slack"], "slack.", problems) or tables.slack
-    tables.listening = _valid(ListeningTable, found["listening"], "listening.", problems) or tables.listening
-    tables.audit = _valid(AuditTable, found["audit"], "audit.", problems) or tables.audit
+    for key, model in _SINGLE.items():
+        if single := _valid(model, found[key], Place(lines, (key,), f"{key}."), problems):
+            setattr(tables, key, single)
     for name, table in found["environments"].items():
-        if environment := _valid(EnvironmentTable, table, f"environments.{name}.", problems):
+        place = Place(lines, ("environments", name), f"environments.{name}.")
+        if environment := _valid(EnvironmentTable, table, place, problems):
             tables.environments[name] = environment
     for number, table in enumerate(found["routes"], start=1):
-        if route := _valid(RouteTable, table, f"route {number}: ", problems):
+        place = Place(lines, ("routes", number - 1), f"route {number}: ")
+        if route := _valid(RouteTable, table, place, problems):
             tables.routes[number] = route
-    tables.lines = _policy_lines(text, len(found["policies"]))
     for number, table in enumerate(found["policies"], start=1):
-        if policy := _valid(PolicyTable, table, f"{tables.policy_label(number)}: ", problems):
+        place = Place(lines, ("policies", number - 1), f"policy {number}: ")
+        if policy := _valid(PolicyTable, table, place, problems):
             tables.policies[number] = policy
     yield from problems
 
 
-def _policy_lines(text: str, count: int) -> dict[int, int]:
-    """Return the line of each header; none where they cannot be told for sure."""
-    without = _LONG_TEXT.sub(lambda found: "\n" * found[0].count("\n"), text)
-    lines = [without.count("\n", 0, found.start()) + 1 for found in _HEADER.finditer(without)]
-    return dict(enumerate(lines, start=1)) if len(lines) == count else {}
-
-
-def _valid(model: type[Table], written: Any, prefix: str, problems: list[str]) -> Table | None:
+def _valid(model: type[Table], written: Any, place: Place, problems: list[str]) -> Table | None:
     """Return the table, or None with what is wrong added to `problems`."""
     if not isinstance(written, dict):
         hint = _KNOWN[_TABLES[model]][1]
-        problems.append(f"{prefix.rstrip('.: ')}: {hint}")
+        problems.append(f"{place.at().rstrip('.: ')}: {hint}")
         return None
     try:
         return model.model_validate(written)
     except ValidationError as problem:
         # The same sentence once, however many items of a list are wrong.
-        problems += dict.fromkeys(complaints(model, prefix, problem))
+        problems += dict.fromkeys(complaints(model, place, problem))
         return None

@@ -12,10 +12,19 @@ USER = re.compile(r"[UW][A-Z0-9]{2,}")
 
 @dataclass
 class Reading:
-    """The variables of the process, and the problems met while they are read."""
+    """The variables of the process, and the problems met while they are read.
+
+    For the `rules_only`, nothing is missed that only a relay needs which runs.
+    """
 
     variables: Mapping[str, str]
     problems: list[str] = field(default_factory=list)
+    rules_only: bool = False
+
+    def miss(self, problem: str) -> None:
+        """Note that something is missing which a relay needs to run."""
+        if not self.rules_only:
+            self.problems.append(problem)
 
     def is_set(self, name: str) -> bool:
         """Return whether NAME or NAME_FILE says anything."""
@@ -45,7 +54,7 @@ class Reading:
         before = len(self.problems)
         value = self.value(name, default)
         if not value and needed and len(self.problems) == before:
-            self.problems.append(f"{name} is missing: {needed}")
+            self.miss(f"{name} is missing: {needed}")
         elif value and not right(value):
             self.problems.append(f"{name} is malformed: {hint}")
         return value

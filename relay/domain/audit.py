@@ -18,6 +18,29 @@ from relay.domain.canonical import canonical_json
 OPENED, CLOSED, PRUNED = "audit.chain_opened", "audit.chain_closed", "audit.pruned"
 ACCEPTED = "audit.chain_accepted"  # of a chain that the store's own key signed: its owner stands for it
 ANCHOR = "audit.anchor"  # of a line elsewhere: in a log, or at the end of an export
+# Every action that a relay records.
+ACTIONS = (
+    OPENED, CLOSED, PRUNED, ACCEPTED,
+    "approval.asked_again", "approval.decided_elsewhere", "approval.delivered", "approval.edited",
+    "approval.escalated", "approval.expired", "approval.reminded", "approval.requested",
+    "approval.ruled_anew", "approval.snoozed", "approval.superseded", "approval.unconfirmed",
+    "approval.withdrawn",
+    "card.refused",
+    "conversation.made",
+    "decision.answered_by_socket", "decision.delivered", "decision.failed", "decision.pending",
+    "decision.recorded", "decision.refused", "decision.sent_again",
+    "delivery.retried",
+    "files.not_passed",
+    "grant.given", "grant.kept", "grant.revoked", "grant.used",
+    "message.away", "message.delivered", "message.failed", "message.queued", "message.refused",
+    "message.retrying",
+    "press.refused",
+    "reply.queued",
+    "tool.returned", "tool.started",
+    "turn.failed", "turn.stop_found_nothing", "turn.stop_not_delivered", "turn.stop_refused",
+    "turn.stopped", "turn.unheard", "turn.unseen", "turn.wordless",
+    "vote.given",
+)  # fmt: skip
 _DIGITS = 32  # half of what HMAC-SHA256 gives: as RFC 2104 allows, and half the room
 BEFORE_CHAINS = ""  # the chain of what was recorded before there were chains
 

@@ -37,6 +37,14 @@ def foresee_edit(ask: Ask, requesters: Collection[str], user_id: str) -> Foresee
     return _foreseen(ask.editors, user_id, Reason.NOT_EDITOR, kept_out=kept_out)
 
 
+def falls_short(ask: Ask, approvers: Circle, requesters: Collection[str]) -> bool:
+    """Return True only if surely fewer of `approvers` may approve what `requesters` ask for than must."""
+    if approvers.everybody or approvers.groups or approvers.channels:
+        return False
+    kept_out = frozenset[str]() if ask.requester_may_approve else frozenset(requesters)
+    return len(approvers.users - kept_out) < ask.quorum
+
+
 def _foreseen(circle: Circle, user_id: str, outside: Reason, *, kept_out: bool) -> Foreseen:
     inside = circle.everybody or user_id in circle.users
     open_to = bool(circle.groups or circle.channels)

@@ -28,10 +28,14 @@ _RUNNERS = frozenset(
     source . ssh -exec -execdir then do else elif if while until { (""".split()  # noqa: SIM905 - one list in words
 )
 _HANDS_ON = frozenset(("-u", "-g", "-p", "-i", "-l", "-o", "-n", "-k", "-s", "-I", "-P"))  # a value follows
-_PARTS = re.compile(r"[;&|\n`!]|\$\(")
+_EXEC = re.compile(r".*\s(-exec(?:dir)?\s)", re.DOTALL)
+_LAST_PART = re.compile(r".*(?:[;&|\n`!]|\$\()", re.DOTALL)
+_QUOTES = "\"'\\"
+_OPENERS = " \t\n[\"'"
 _CALLS = re.compile(
     r"(?<![\w$])(?:system|exec|execSync|eval|popen|shell_exec|passthru|spawn|call|run|check_output)\([\s\[\"']*\Z"
 )
+_PRINTERS = ("echo", "printf", "cat")
 _PRINTS = re.compile(r"(?:echo|printf|cat[ \t]{1,3}<<<)(?:[ \t]{1,3}(?:-\w{1,4}|[\"']?%s\S{0,6}))?")
 _PIPED = re.compile(rf"[\w}}]{{0,40}}[\"']{{0,2}}[ \t]{{0,3}}\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}")
 # Names of names: what these stand for cannot be told.
@@ -86,7 +90,7 @@ def uses(value: Any) -> Uses:
     for reference in _REFERENCE.finditer(text):
         name = reference[1].lower()
         before = text[max(0, reference.start() - _AROUND) : reference.start()]
-        if new := _TAKES_OVER.search(before):
+        if before.rstrip(_QUOTES).endswith("=") and (new := _TAKES_OVER.search(before)):
             taken_over.setdefault(new[1].lower(), []).append(name)
         found[_how(before, text, reference)].add(name)
     runs = _followed(found["runs"], taken_over)
@@ -106,14 +110,18 @@ def _is_command(before: str, text: str, reference: re.Match[str]) -> bool:
     """Return whether a shell takes what a name stands for as a command."""
     if reference[0].startswith("printenv"):
         return before.endswith(("$(", "`")) or _piped(text, reference.end())
-    if _CALLS.search(before):
+    if before.rstrip(_OPENERS).endswith("(") and _CALLS.search(before):
         return True
-    part = _PARTS.split(before)[-1].rstrip("\"'\\")
+    begin = _LAST_PART.match(before)
+    part = before[begin.end() if begin else 0 :].rstrip(_QUOTES)
     if part[-1:].strip() and not part.endswith("("):  # it goes on with a word
         return False
-    words = part.replace("(", " ( ").split()
-    return _takes_a_command(words) or (
-        _PRINTS.fullmatch(part.strip()) is not None and _piped(text, reference.end())
+    if _takes_a_command(_behind_exec(part).replace("(", " ( ").split()):
+        return True
+    return (
+        part.lstrip().startswith(_PRINTERS)
+        and bool(_PRINTS.fullmatch(part.strip()))
+        and _piped(text, reference.end())
     )
 
 
@@ -124,7 +132,7 @@ def _piped(text: str, end: int) -> bool:
 def _takes_a_command(words: Sequence[str]) -> bool:
     """Return whether a command comes after these words, which begin one themselves."""
     runner = last = ""
-    for word in _behind_exec(words):
+    for word in words:
         name = word.strip("\"'").rpartition("/")[2] or word
         if name in _RUNNERS or _SHELL.fullmatch(name):
             runner = name
@@ -136,10 +144,10 @@ def _takes_a_command(words: Sequence[str]) -> bool:
     return True
 
 
-def _behind_exec(words: Sequence[str]) -> Sequence[str]:
-    """Return the words from the last -exec on, before which anything may stand."""
-    places = [place for place, word in enumerate(words) if word in ("-exec", "-execdir")]
-    return words[places[-1] :] if places else words
+def _behind_exec(part: str) -> str:
+    """Return what stands from the last -exec on, before which anything may stand."""
+    found = _EXEC.match(part)
+    return part[found.start(1) :] if found else part
 
 
 def _is_setting(word: str) -> bool:

@@ -16,7 +16,7 @@ _ENVIRONMENT = r"""(?:\bos\.|\bprocess\.)?\b(?:environ|getenv|env|ENV)(?:\.get)?
 _REFERENCE = re.compile(
     rf"(?:\$\{{?(?:env:)?|\bprintenv[ \t]{{1,3}}|%(?=\w{{1,80}}%)|{_ENVIRONMENT})(\w{{1,80}}|[@*])"
 )
-_A_PLACE = re.compile(r"[\d_]")
+_A_PLACE, _ALL_PLACES = re.compile(r"[\d_]"), frozenset("@*")
 _SETS = re.compile(r"}?[ \t]{0,3}=(?!=)")  # in PHP a name has its sign where it is set, too
 _TAKES_OVER = re.compile(r"(?<!\w)(\w{1,80})=[\"']?\Z")
 
@@ -30,6 +30,7 @@ _RUNNERS = frozenset(
 _HANDS_ON = frozenset(("-u", "-g", "-p", "-i", "-l", "-o", "-n", "-k", "-s", "-I", "-P"))  # a value follows
 _EXEC = re.compile(r".*\s(-exec(?:dir)?\s)", re.DOTALL)
 _LAST_PART = re.compile(r".*(?:[;&|\n`!]|\$\()", re.DOTALL)
+_ITS_HOST = "what ssh reaches"
 _QUOTES = "\"'\\"
 _OPENERS = " \t\n[\"'"
 _CALLS = re.compile(
@@ -95,7 +96,7 @@ def uses(value: Any) -> Uses:
         found[_how(before, text, reference)].add(name)
     runs = _followed(found["runs"], taken_over)
     every = _INDIRECT.search(text) is not None or any(_A_PLACE.fullmatch(name) for name in runs)
-    others = _READ_AGAIN.search(text) is not None or not runs.isdisjoint("@*")
+    others = _READ_AGAIN.search(text) is not None or not runs.isdisjoint(_ALL_PLACES)
     return Uses(runs, frozenset(found["sets"]), frozenset(found["reads"]), every, others)
 
 
@@ -139,7 +140,7 @@ def _takes_a_command(words: Sequence[str]) -> bool:
         elif not (_is_setting(word) or (runner and _belongs(word, runner, last))):
             return False
         elif runner == "ssh" and not word.startswith("-") and last not in _HANDS_ON:
-            runner = "its host"
+            runner = _ITS_HOST
         last = word
     return True
 
@@ -177,6 +178,6 @@ def _texts(value: Any) -> Iterator[str]:
         if isinstance(one, str):
             yield one
         elif isinstance(one, Mapping):
-            waiting.extend(list(one.values())[::-1])
+            waiting.extend(one.values())
         elif isinstance(one, list | tuple):
-            waiting.extend(one[::-1])
+            waiting.extend(one)

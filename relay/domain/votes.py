@@ -27,9 +27,14 @@ class Tally:
     denied_by: str = ""
 
     @property
+    def missing(self) -> int:
+        """How many more have to approve, as far as nobody denied."""
+        return max(0, self.needed - len(self.approving))
+
+    @property
     def approved(self) -> bool:
         """Whether enough people approved, and nobody denied."""
-        return not self.denied_by and len(self.approving) >= self.needed
+        return not self.denied_by and not self.missing
 
 
 def tally(ask: Ask, votes: Sequence[Vote], shown_hash: str, edited_by: str = "") -> Tally:

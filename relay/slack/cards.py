@@ -29,7 +29,7 @@ from relay.slack.blocks import (
     section,
     size,
 )
-from relay.slack.mrkdwn import code, escape, escaped, visible
+from relay.slack.mrkdwn import code, counted, escape, escaped, visible
 from relay.slack.wire import LONGEST_CALL_ID
 
 _WORDS_LIMIT = 1_000
@@ -49,15 +49,17 @@ def card(
     nobody_left: bool = False,
     command: str = "/letta",
     grant: Grant | None = None,
+    waits_for: Sequence[str] = (),
 ) -> Post:
     """Return the card of a request in its present state; `scale` under 1 shows less of long arguments.
 
     `votes` are those given so far; `nobody_left` when nobody who may decide can be reached; `grant` is the
-    one that decided, or was given with the decision.
+    one that decided, or was given with the decision; `waits_for` are the codes of what is undecided beside
+    it, which keeps the agent waiting.
     """
     of = arguments.shown(approval)
     tool = visible(approval.asked.tool_name)
-    beginning = [header(f"{tool}: {_headline(approval)}"), *_outcome(approval, of)]
+    beginning = [header(f"{tool}: {_headline(approval)}"), *_outcome(approval, of, waits_for)]
     ending = [*_waiting(approval, votes, command, nobody_left=nobody_left), *_ending(approval)]
     ending += grant_blocks.on_card(approval, grant) if grant else []
     blocks: Blocks = []
@@ -135,11 +137,12 @@ def _asked(approval: Approval, of: Shown, scale: float) -> Iterator[Block]:
 
 
 def _not_shown(approval: Approval, of: Shown, characters: int, lines: int) -> Iterator[Block]:
-    left_out = [f"{characters:,} characters"] if characters else []
-    left_out += [f"{lines:,} lines of the diff"] if lines else []
+    left_out = [counted(characters, "character")] if characters else []
+    left_out += [f"{counted(lines, 'line')} of the diff"] if lines else []
     if left_out:
         more = "; *Details* shows everything" if approval.state is State.PENDING else ""
-        yield context(f":scissors: {' and '.join(left_out)} are left out above{more}.")
+        verb = "is" if characters + lines == 1 else "are"
+        yield context(f":scissors: {' and '.join(left_out)} {verb} left out above{more}.")
     if of.found:
         what = "1 secret is masked" if of.found == 1 else f"{of.found} secrets are masked"
         yield context(f":lock: {what} here; the tool is called with the real thing.")
@@ -153,10 +156,10 @@ def _waiting(
             yield context(said)
 
 
-def _outcome(approval: Approval, of: Shown) -> Iterator[Block]:
+def _outcome(approval: Approval, of: Shown, waits_for: Sequence[str]) -> Iterator[Block]:
     """Yield what came of a request that is settled, before what it was about."""
     if approval.state is not State.PENDING:
-        yield section(outcomes.outcome(approval))
+        yield section(outcomes.outcome(approval, waits_for))
     if approval.state is not State.PENDING and of.output:
         yield rich(line("output"), preformatted(clamp(visible(of.output), _OUTPUT_LIMIT)[0]))
 

@@ -67,7 +67,8 @@ class Commands:
 
     async def _word(self, command: SlashCommand, word: Word) -> str:
         listener = Listener(self._door.workspace.team_id, command.channel_id, command.user_id, None)
-        asker = Asker(command.user_id, command.team_id, listener, _key(command))
+        ours = f"{self._door.config.slack.command} "
+        asker = Asker(command.user_id, command.team_id, listener, _key(command), ours)
         try:
             return await self._words.take(word, asker) or sentences.WORD_TAKEN
         except StoreError as problem:

@@ -7,7 +7,7 @@ from typing import Any
 from relay.domain.patterns import texts_at
 from relay.domain.rules import Fact
 from relay.slack.blocks import Blocks, context, fields
-from relay.slack.mrkdwn import code, escaped
+from relay.slack.mrkdwn import code, counted, escaped
 
 _LABEL_LIMIT = 60
 _VALUE_LIMIT = 80
@@ -21,15 +21,19 @@ def blocks(facts: Sequence[Fact], shown_input: Mapping[str, Any]) -> Blocks:
     told = [_told(fact, texts_at(shown_input, fact.path)) for fact in facts[:_MOST]]
     made = [fields(told[start : start + _A_BLOCK]) for start in range(0, len(told), _A_BLOCK)]
     if len(facts) > _MOST:
-        made.append(context(f"… and {len(facts) - _MOST} more facts"))
+        made.append(context(f"… and {counted(len(facts) - _MOST, 'more fact')}"))
     return made
 
 
 def _told(fact: Fact, texts: Sequence[str | None]) -> str:
     values = [text for text in texts if text is not None]
-    told = ", ".join(code(text, _VALUE_LIMIT) for text in values[:_MOST_VALUES]) or "_not given_"
+    told = ", ".join(map(_shown, values[:_MOST_VALUES])) or "_not given_"
     more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
     return f"*{escaped(fact.label, _LABEL_LIMIT)}*\n{told}{more}{_unusual(fact, values)}"
+
+
+def _shown(text: str) -> str:
+    return code(text, _VALUE_LIMIT) if text.strip() else "(empty)"
 
 
 def _unusual(fact: Fact, texts: Sequence[str]) -> str:

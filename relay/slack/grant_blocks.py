@@ -7,7 +7,7 @@ from relay.domain.canonical import canonical_json
 from relay.domain.grants import LIKE, Grant, grant_of
 from relay.domain.secrets import mask
 from relay.slack.blocks import Block, actions, button, confirm, context
-from relay.slack.mrkdwn import code, day_and_time
+from relay.slack.mrkdwn import code, counted, day_and_time
 from relay.use_cases.grants import OPERATOR
 
 _ID_LIMIT = 60
@@ -19,20 +19,31 @@ def on_card(approval: Approval, grant: Grant) -> Iterator[Block]:
     """Yield what a card says of the grant that decided its request, or was given with it."""
     by_it = approval.decision is not None and grant_of(approval.decision.rule) == grant.id
     who = f"<@{grant.granted_by}>"
-    said = f"Allowed by {who}'s grant" if by_it else f"{who} allowed it for a while, in this conversation,"
-    yield context(f":key: {said} {terms(grant)}.")
+    if by_it:
+        yield context(f":key: Allowed by {who}'s grant {terms(grant)}.")
+    else:
+        # This card is not rewritten with every use: while it may be used, it tells no number that grows.
+        often = f"at most {counted(grant.most_uses, 'time')}" if revocable(grant) else _used(grant)
+        said = f"{who} allowed it for a while, in this conversation,"
+        yield context(f":key: {said} {_inputs(grant)} {_ends(grant)}, {often}.")
     if revocable(grant):
         yield actions(revoke(grant))
 
 
 def terms(grant: Grant) -> str:
     """Return for which input a grant is, until when, and how often it was used."""
-    if grant.revoked_at is not None:
-        who = "the operator" if grant.revoked_by == OPERATOR else f"<@{grant.revoked_by}>"
-        ended = f"revoked by {who} {day_and_time(grant.revoked_at)}"
-    else:
-        ended = f"until {day_and_time(grant.expires_at)}"
-    return f"{_inputs(grant)} {ended}, {grant.uses} of {grant.most_uses} uses"
+    return f"{_inputs(grant)} {_ends(grant)}, {_used(grant)}"
+
+
+def _ends(grant: Grant) -> str:
+    if grant.revoked_at is None:
+        return f"until {day_and_time(grant.expires_at)}"
+    who = "the operator" if grant.revoked_by == OPERATOR else f"<@{grant.revoked_by}>"
+    return f"revoked by {who} {day_and_time(grant.revoked_at)}"
+
+
+def _used(grant: Grant) -> str:
+    return f"used {grant.uses:,} of {counted(grant.most_uses, 'time')}"
 
 
 def revocable(grant: Grant) -> bool:

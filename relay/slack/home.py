@@ -24,6 +24,7 @@ _REMEMBERED_FOR = 3600.0
 _REMEMBERED = 1_000
 _APART = 3.0  # a person's tab is published no more often, unless they open it
 _AT_ONCE = 4
+_NO_ROOM = home_blocks.Room(0, 0, 0, 0)  # for requests: a list of grants has its own
 _LATER = 30.0  # after what failed for another reason than its rate
 
 
@@ -137,7 +138,11 @@ class Home:
 
     def list_grants(self, listener: Listener, team_id: str) -> None:
         """Tell somebody in private what is allowed for a while, as far as they may revoke it."""
-        self._tell.soon(self._list(listener, team_id, home_blocks.Room(0, 0, 0, 0), home_blocks.grants_list))
+        self._tell.soon(self._list(listener, team_id, _NO_ROOM, home_blocks.grants_list))
+
+    def list_grants_again(self, listener: Listener, team_id: str) -> None:
+        """Put the list as it is now in the place of the one whose button was pressed."""
+        self._tell.soon(self._list(listener, team_id, _NO_ROOM, home_blocks.grants_list, replaces=True))
 
     async def _list(
         self,
@@ -145,6 +150,8 @@ class Home:
         team_id: str,
         room: home_blocks.Room,
         listed: Callable[[home_blocks.Contents], Post],
+        *,
+        replaces: bool = False,
     ) -> None:
         try:
             post = listed(await self._inbox.of(listener.user_id, team_id, room))
@@ -155,7 +162,7 @@ class Home:
             self._door.log.exception("arrival.defect", kind="inbox")
             post = plain(sentences.DEFECT)
         try:
-            await self._tell.privately(listener, post)
+            await (self._tell.instead if replaces else self._tell.privately)(listener, post)
         except CARRIERS as problem:
             reason = type(problem).__name__
             self._door.log.warning("sentence.not_said", user_id=listener.user_id, reason=reason)

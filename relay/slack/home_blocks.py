@@ -11,7 +11,7 @@ from relay.domain.policy import Reason
 from relay.domain.secrets import mask
 from relay.slack import grant_blocks, outcomes
 from relay.slack.blocks import Block, Blocks, Post, context, header, section
-from relay.slack.mrkdwn import code, day_and_time, escape, escaped, visible
+from relay.slack.mrkdwn import code, counted, day_and_time, escape, escaped, visible
 from relay.slack.sentences import refused_inbox
 
 _TOOL_LIMIT = 60
@@ -99,7 +99,7 @@ def grants_list(contents: Contents, most: int = _MOST_GRANTS) -> Post:
         return Post(words, [section(words)])
     rows = list(_grants(contents.grants, most))
     blocks = _titled("Grants", rows, "Nothing that you may revoke is allowed for a while.")
-    return Post(f"{len(contents.grants)} grants", blocks)
+    return Post(counted(len(contents.grants), "grant"), blocks)
 
 
 def _waiting(contents: Contents) -> Iterator[Block]:
@@ -172,6 +172,8 @@ def line(tool_input: Mapping[str, Any]) -> str:
     if not tool_input:
         return "without arguments"
     name = next((name for name in _MAIN if isinstance(tool_input.get(name), str)), "")
+    if name and not tool_input[name].strip():
+        return "(empty)"
     if name:
         return code(str(mask({name: tool_input[name][:_LOOKED_AT]}).value[name]), _LINE_LIMIT)
     masked: dict[str, Any] = mask(dict(_beginning(tool_input))).value

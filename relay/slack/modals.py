@@ -7,7 +7,7 @@ from typing import Any
 from relay.domain.approvals import Approval, Asked
 from relay.slack import arguments, diffs
 from relay.slack.blocks import Block, Blocks, context, line, plain_text, preformatted, rich
-from relay.slack.mrkdwn import code, escaped, visible
+from relay.slack.mrkdwn import code, counted, escaped, visible
 
 _PIECE = 2_900
 _MOST_BLOCKS = 98  # of a modal's 100, with the first and the last line
@@ -24,7 +24,7 @@ def details(approval: Approval) -> Block:
         boxes = [box for heading, text in _close(of) for box in _boxes(heading, text)]
     length = sum(len(text) for _, text in parts)
     masked = f" · :lock: {of.found} masked" if of.found else ""
-    what = f"*{escaped(visible(asked.tool_name), 200)}* · {length:,} characters{masked}"
+    what = f"*{escaped(visible(asked.tool_name), 200)}* · {counted(length, 'character')}{masked}"
     blocks: Blocks = [context(f"{what}\n{_where(asked)}")]
     room = _LIMIT // _PIECE
     blocks += boxes[:room] or [context("without arguments")]

@@ -4,7 +4,7 @@ https://docs.slack.dev/messaging/formatting-message-text/#escaping
 """
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 # Characters that are not seen but change what is: controls, fillers, tags, and the marks that turn
 # text around. A line break and a tab are seen.
@@ -42,8 +42,23 @@ def moment(when: datetime) -> str:
 
 
 def day_and_time(when: datetime) -> str:
-    """Return a moment of another day as Slack shows it in each reader's own time zone."""
-    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}}, {{time}}|{when:%Y-%m-%d %H:%M} UTC>"
+    """Return a moment of any day as Slack shows it to each reader: "today at 17:00", with no "at" before."""
+    shown = f"{when:%Y-%m-%d} at {when:%H:%M} UTC"
+    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}} at {{time}}|{shown}>"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return how many there are of something: "1 line", "2 lines"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def length(lasted: timedelta) -> str:
+    """Return how long something took, in a word or two."""
+    seconds = max(1, int(lasted.total_seconds()))
+    hours, minutes = divmod(seconds // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def code(text: str, limit: int) -> str:

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from relay.domain.approvals import AS_DENIAL, Approval, State
 from relay.domain.grants import grant_of
 from relay.domain.rules import Circle, Silence
 from relay.domain.secrets import mask
 from relay.domain.votes import Vote, tally
-from relay.slack.mrkdwn import code, escaped, moment
+from relay.slack.mrkdwn import code, day_and_time, escaped, moment
 
 _NOTE_LIMIT = 600
 _ID_LIMIT = 60
@@ -31,14 +30,17 @@ def decided_by(approval: Approval) -> str:
     if grant_of(decision.rule):
         return f"{what} by a grant at {at}"
     if not decision.user_id:
-        told = f", as {code(decision.rule, _ID_LIMIT)} says," if decision.rule else ""
-        return f"{what} by relay{told} at {at}"
+        by = f"the rule {code(decision.rule, _ID_LIMIT)}" if decision.rule else "relay"
+        return f"{what} by {by} at {at}"
     people = list(dict.fromkeys([*decision.by, decision.user_id]))
     return f"{what} by {_people(people)} at {at}"
 
 
-def outcome(approval: Approval) -> str:
-    """Return what stands on a card that nobody can decide any more."""
+def outcome(approval: Approval, waits_for: Sequence[str] = ()) -> str:
+    """Return what stands on a card that nobody can decide any more.
+
+    `waits_for` are the codes of what is undecided yet of the same conversation.
+    """
     decision = approval.decision
     who = decided_by(approval)
     mark = ":white_check_mark:" if decision and decision.approve else ":no_entry:"
@@ -46,7 +48,7 @@ def outcome(approval: Approval) -> str:
     after = _besides(approval)
     return {
         State.PENDING: "",
-        State.DECIDED: f"{mark} {who}. {_under_way(approval)}{after}",
+        State.DECIDED: f"{mark} {who}. {_under_way(approval, waits_for)}{after}",
         State.DELIVERED: f"{mark} {who}. Delivered.{after}",
         State.FAILED: f":warning: {who}, but *not delivered*: {_words(approval.note)}{after}",
         State.WITHDRAWN: f":heavy_minus_sign: {_withdrawn(approval, who)}",
@@ -62,7 +64,9 @@ def _besides(approval: Approval) -> str:
     decision = approval.decision
     if decision is None:
         return ""
-    said = [f"_{_words(decision.in_words)}_"] if decision.in_words else []
+    # By which rule stands before it already.
+    repeats = decision.in_words == f"Denied by the rule {decision.rule}."
+    said = [f"_{_words(decision.in_words)}_"] if decision.in_words and not repeats else []
     if decision.returned is not None:
         said = [_returned(approval)]
     if decision.stop:
@@ -88,10 +92,17 @@ def _returned(approval: Approval) -> str:
     return "The agent was given the output below in place of its own call's."
 
 
-def _under_way(approval: Approval) -> str:
+def _under_way(approval: Approval, waits_for: Sequence[str]) -> str:
     if not approval.note:
-        return "Delivering…"
+        return _goes_on(waits_for) if waits_for else "Delivering…"
     return f"*Not delivered yet:* {_words(approval.note)}. I keep trying."
+
+
+def _goes_on(waits_for: Sequence[str]) -> str:
+    """Return what the agent waits for besides: none of a turn's calls goes on before all are decided."""
+    named = [code(one, _ID_LIMIT) for one in waits_for[:_MOST_NAMED]]
+    named += [f"{len(waits_for) - _MOST_NAMED} more"] if len(waits_for) > _MOST_NAMED else []
+    return f"The agent goes on when {_listed(named)} {'is' if len(waits_for) == 1 else 'are'} decided too."
 
 
 def _withdrawn(approval: Approval, who: str) -> str:
@@ -113,7 +124,7 @@ def _elsewhere(approval: Approval, who: str) -> str:
 
 
 def _in_time(approval: Approval) -> str:
-    return f" by {_day(approval.expires_at)}" if approval.expires_at else " in time"
+    return f" by {day_and_time(approval.expires_at)}" if approval.expires_at else " in time"
 
 
 def waiting(approval: Approval, votes: Sequence[Vote], command: str, *, nobody_left: bool) -> Iterator[str]:
@@ -157,14 +168,14 @@ def _terms(approval: Approval) -> str:
 
 
 def _silence(approval: Approval) -> str:
-    said = [f"expires {_day(approval.expires_at)}{_then(approval)}"] if approval.expires_at else []
+    said = [f"expires {day_and_time(approval.expires_at)}{_then(approval)}"] if approval.expires_at else []
     if approval.nudges:
         times = {1: "once", 2: "twice"}.get(approval.nudges, f"{approval.nudges} times")
         said.append(f"reminded {times}")
     if approval.escalated:
         said.append("others were asked as well")
     if approval.snoozed_until and approval.snoozed_by:
-        said.append(f"snoozed until {_day(approval.snoozed_until)} by <@{approval.snoozed_by}>")
+        said.append(f"snoozed until {day_and_time(approval.snoozed_until)} by <@{approval.snoozed_by}>")
     return f":alarm_clock: {'; '.join(said)}".replace("expires", "Expires", 1) if said else ""
 
 
@@ -190,11 +201,8 @@ def _circle(circle: Circle) -> str:
 def _people(ids: Sequence[str]) -> str:
     named = [f"<@{one}>" for one in ids[:_MOST_NAMED]]
     named += [f"{len(ids) - _MOST_NAMED} more"] if len(ids) > _MOST_NAMED else []
+    return _listed(named)
+
+
+def _listed(named: Sequence[str]) -> str:
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-
-
-def _day(when: datetime | None) -> str:
-    if when is None:
-        return "no time"
-    shown = f"{when:%Y-%m-%d %H:%M} UTC"
-    return f"<!date^{int(when.timestamp())}^{{date_short_pretty}}, {{time}}|{shown}>"

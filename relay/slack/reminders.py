@@ -7,13 +7,15 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.approvals import Approval, State
-from relay.domain.deliveries import Delivered, Delivery, Outcome, Retry
+from relay.domain.deliveries import Delivered, Delivery, Outcome, Refused, Retry
 from relay.domain.rules import Circle, Silence
 from relay.domain.votes import Vote, tally
 from relay.slack import posts
 from relay.slack.blocks import Post
 from relay.slack.mrkdwn import code, day_and_time, visible
+from relay.slack.outcomes import decided_by
 from relay.slack.threads import asking_thread
+from relay.slack.verdicts import meaning
 from relay.store import Store
 from relay.store.approvals import Copy
 from relay.use_cases.open_approval import IN_THREAD
@@ -45,6 +47,8 @@ class Reminders:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Attempt a call once and return how it ended. Raises what the Web API's client raises."""
+        if "stands" in delivery.body:
+            return await self._call_off(delivery)
         found = await self._store.transact(lambda tx: _wanted(tx, delivery))
         if not isinstance(found, tuple):
             return found
@@ -54,6 +58,21 @@ class Reminders:
         link = "" if thread_ts else await self._link(approval)
         post = words(approval, votes, delivery.body, link=link, command=self._command)
         return await self._post(delivery, channel, post, thread_ts=thread_ts)
+
+    async def _call_off(self, delivery: Delivery) -> Outcome:
+        """Rewrite a call that somebody got alone: what it called to is decided."""
+        stands = delivery.body["stands"]
+        approval = await self._store.transact(lambda tx: tx.approvals.get(delivery.subject_id))
+        if approval is not None:
+            link = "" if delivery.body["copy_id"] else await self._link(approval)
+            post = called_off(approval, link)
+            try:
+                await self._client.chat_update(**stands, text=post.text, blocks=post.blocks)
+            except SlackApiError as problem:
+                if not isinstance(meaning(problem), Refused):
+                    raise
+                # Somebody deleted it: there is nothing left to rewrite.
+        return Delivered(stands)
 
     async def _link(self, approval: Approval) -> str:
         """Return where the card stands, for whoever has none of their own."""
@@ -107,6 +126,15 @@ def words(
     return posts.plain(f"{said}{_end(approval)}{f' {called}' if called else ''}")
 
 
+def called_off(approval: Approval, link: str) -> Post:
+    """Return what stands in the place of a call to something that waits no longer."""
+    tool = code(visible(approval.asked.tool_name), _TOOL_LIMIT)
+    card = f" <{link}|Open the card>." if link else ""
+    if approval.decision is None:
+        return posts.plain(f":heavy_minus_sign: {tool} waits no longer; nothing was decided here.{card}")
+    return posts.plain(f":ballot_box_with_check: Decided: {tool}. {decided_by(approval)}.{card}")
+
+
 _OPENINGS = {
     Why.REMIND: ":alarm_clock: {tool} still waits for a decision{so_far}.",
     Why.ESCALATE: ":rotating_light: Nobody decided on {tool} in time{so_far}, so others are asked as well.",
@@ -118,7 +146,7 @@ def _end(approval: Approval) -> str:
     if approval.expires_at is None:
         return ""
     denied = approval.ask.on_silence is Silence.DENY
-    return f" It {'is denied' if denied else 'expires'} at {day_and_time(approval.expires_at)}."
+    return f" It {'is denied' if denied else 'expires'} {day_and_time(approval.expires_at)}."
 
 
 def _mentions(circle: Circle, voted: set[str]) -> str:

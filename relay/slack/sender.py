@@ -9,7 +9,7 @@ from typing import Any
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.domain.approvals import Approval
+from relay.domain.approvals import Approval, State
 from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
 from relay.domain.grants import Grant
 from relay.domain.runtime import Runtime
@@ -30,6 +30,8 @@ from relay.store.approvals import Copy
 from relay.store.messages import Message
 from relay.use_cases.cards import is_group, spread_copy
 from relay.use_cases.open_approval import IN_THREAD
+from relay.use_cases.remind import call_off
+from relay.use_cases.siblings import refresh_siblings, waits_for
 from relay.use_cases.whisper import Listener, Sentence
 
 _EVENT_TYPE = "relay_delivery"
@@ -129,8 +131,8 @@ class SlackSender:
         return posts.plain(sentences.answered_together(str(found["permalink"])))
 
     async def _card(self, delivery: Delivery) -> Outcome:
-        found = await self._store.transact(lambda tx: _card_of(tx, delivery.subject_id))
-        copy, approval, votes, grant = found
+        found = await self._store.transact(lambda tx: _card_of(tx, delivery))
+        copy, approval, votes, grant, undecided = found
         if copy.ts is None:  # a live status locks the composer
             asked = approval.asked
             await self._live.quiet(Runtime(asked.environment, asked.agent_id, asked.conversation_id))
@@ -145,6 +147,7 @@ class SlackSender:
                 nobody_left=lost,
                 command=self._command,
                 grant=grant,
+                waits_for=undecided,
             )
             post = await asyncio.to_thread(lay_out) if large else lay_out()
             try:
@@ -298,12 +301,24 @@ def _reply_post(delivery: Delivery) -> Post:
     return posts.reply(delivery.body["text"])
 
 
-def _card_of(tx: Any, copy_id: str) -> tuple[Copy, Approval, list[Vote], Grant | None]:
+Drawn = tuple[Copy, Approval, list[Vote], Grant | None, tuple[str, ...]]
+
+
+def _card_of(tx: Any, delivery: Delivery) -> Drawn:
+    """Return what a card shows; what else in Slack the state of its request changes is rewritten as well."""
+    copy_id, now = delivery.subject_id, delivery.created_at
     copy = tx.approvals.copy(copy_id)
     approval = tx.approvals.get(copy.approval_id) if copy else None
     if copy is None or approval is None:
         raise LookupError(f"the card {copy_id} is not in the store")
-    return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval)
+    call_off(tx, approval, now)
+    if copy.ts is None and approval.state is State.PENDING and _is_first(tx, copy):
+        refresh_siblings(tx, approval, now)
+    return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval), waits_for(tx, approval)
+
+
+def _is_first(tx: Any, copy: Copy) -> bool:
+    return bool(tx.approvals.copies(copy.approval_id)[0].id == copy.id)
 
 
 def _about(message: dict[str, Any]) -> str | None:

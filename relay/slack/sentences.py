@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from relay.domain.approvals import Approval, State
 from relay.domain.environments import Listened, Report
 from relay.domain.policy import Reason
-from relay.slack.mrkdwn import code, day_and_time, escape, escaped, moment
+from relay.slack import outcomes
+from relay.slack.mrkdwn import code, counted, day_and_time, escape, escaped, length, moment, visible
 from relay.use_cases.forward_user_message import Waiting
 from relay.use_cases.rulings import OTHER_PEOPLE
 from relay.use_cases.whisper import Sentence
@@ -67,6 +68,22 @@ STOP_LATER_TURN = "Denied, but not stopped: as far as I can tell, what runs now 
 STOP_TOO_LATE = "Denied, but not stopped: it took so long that a stop might end something else. Stop it yourself if that is what you want."
 NOT_STOPPED = "I could not reach the environment, so nothing was stopped. Try again in a moment."
 STOPPED = "Stopped."
+
+_WORDS_QUOTED = 60
+
+
+def stopped(asked: Sequence[tuple[str, str]], lasted: timedelta | None) -> str:
+    """Return what was stopped: who asked for it, in which words, and how long it ran; nothing: not known."""
+    if not asked:
+        return STOPPED
+    user_id, text = asked[0]
+    words = " ".join(visible(text).split())
+    quoted = f": “{escaped(words, _WORDS_QUOTED)}”" if words else ""
+    more = f" and {counted(len(asked) - 1, 'more message')}" if asked[1:] else ""
+    ran = f" ({length(lasted)})" if lasted is not None else ""
+    return f"Stopped what <@{user_id}> asked{quoted}{more}{ran}."
+
+
 STOPPING = "Asking the agent to stop."
 SEVERAL_RUN = "Several turns run in this channel: press *Stop* in the thread you mean, or type `!stop` there. Nothing was stopped."
 STATUS_FAILED = "I could not read what waits for a decision. Tell whoever runs relay that its store fails."
@@ -91,6 +108,13 @@ def help_text(command: str, environment: str) -> str:
 
 _CODES_NAMED = 10
 AMBIGUOUS_CODE = "Two open requests happen to have that code, so nothing was decided. Use the buttons of the card you mean."
+
+
+def did_you_mean(typed: str) -> str:
+    """Return what is said to a word that is nearly one of ours, with a code behind it."""
+    return f'Did you mean "{escape(typed)}"? Nothing was sent.'
+
+
 WORD_TAKEN = "I have taken that already."
 
 
@@ -177,27 +201,22 @@ def _waits(waiting: Waiting) -> str:
 
 def environment_status(report: Report) -> str:
     """Return what `/letta status` says."""
-    since = f" since {moment(report.since)}" if report.since else ""
-    name = escape(report.name)
-    state = f"*{name}* is online{since}." if report.online else _offline(name, since, report.reason)
+    state = "online" if report.online else "offline"
+    is_so = f"has been {state} since {moment(report.since)}" if report.since else f"is {state}"
+    waits = "." if report.online else f"{because(report.reason)}. What is sent waits until it is back."
     where = (
         "an App Server" if report.app_server else f"device {code(report.device_id or 'unknown', _ID_LIMIT)}"
     )
     mode = f", in the permission mode {code(report.mode, _ID_LIMIT)}" if report.mode else ""
     never = "" if report.asks else " In that mode it runs every tool without asking anybody."
     agent = f"Agent {code(report.agent_id, _ID_LIMIT)} on {where}{mode}.{never}"
-    return "\n".join([state, agent, *_heard(report.listened), _pending(report.pending)])
-
-
-def _offline(name: str, since: str, reason: str) -> str:
-    return f"*{name}* is offline{since}{because(reason)}. What is sent waits until it is back."
+    said = f"*{escape(report.name)}* {is_so}{waits}"
+    return "\n".join([said, agent, *_heard(report.listened), _pending(report.pending)])
 
 
 def _heard(listened: Sequence[Listened]) -> list[str]:
     heard = sum(one.up for one in listened)
-    said = [
-        f"I listen to {heard} of its conversations." if heard != 1 else "I listen to 1 of its conversations."
-    ]
+    said = [f"I listen to {heard} of its conversations."]
     unheard = [one.reason for one in listened if not one.up]
     if unheard:
         said.append(f"I cannot hear {len(unheard)} of them{because(unheard[0])}.")
@@ -207,7 +226,7 @@ def _heard(listened: Sequence[Listened]) -> list[str]:
 def _pending(number: int) -> str:
     if number == 0:
         return "Nothing waits for a decision."
-    return f"{number} request{'s wait' if number > 1 else ' waits'} for a decision."
+    return f"{counted(number, 'request')} {'waits' if number == 1 else 'wait'} for a decision."
 
 
 def refused_details(reason: Reason) -> str:
@@ -217,6 +236,8 @@ def refused_details(reason: Reason) -> str:
 
 def refused_inbox(reason: Reason) -> str:
     """Return why somebody is shown nothing of what waits."""
+    if reason is Reason.GUEST:
+        return "Guests see nothing here."
     return f"There is nothing to show you: {_WHY_NOT[reason]}."
 
 
@@ -238,6 +259,7 @@ def whispered(sentence: Sentence, facts: Mapping[str, Any], approval: Approval |
         Sentence.NOT_SUGGESTED: "Nothing was decided: what the environment suggests cannot be taken up with this request. Approve it without.",
         Sentence.EDITED: f"Your change is on the card. It is decided when {_more_people(facts)} approved it as it is now.",
         Sentence.VOTED: f"Your approval counts: {facts.get('approving', 0)} of {facts.get('needed', 0)}. It is not decided yet.",
+        Sentence.VOTED_ALREADY: _voted_already(facts),
         Sentence.UNKNOWN_CARD: UNKNOWN_CARD,
         Sentence.CARD_OUTDATED: "Nothing was decided: that card shows something else than what is asked now. I have renewed it.",
         Sentence.NOT_GRANTABLE: GRANT_NOT_OFFERED,
@@ -266,6 +288,11 @@ def _more_people(facts: Mapping[str, Any]) -> str:
     return "somebody who may decide it has" if needed <= 1 else f"{needed} people who may decide it have"
 
 
+def _voted_already(facts: Mapping[str, Any]) -> str:
+    missing = int(facts.get("needed", 1)) - int(facts.get("approving", 0))
+    return f"You have approved already; {missing} more {'is' if missing == 1 else 'are'} needed."
+
+
 def _denying(facts: Mapping[str, Any]) -> str:
     rule = str(facts.get("rule", ""))
     named = f"the rule {code(rule, _NAME_LIMIT)}" if rule else "no rule"
@@ -290,27 +317,26 @@ def not_pending(approval: Approval | None) -> str:
     """Return why a click came too late, and who was first."""
     if approval is None:
         return "That request is over. Nothing was decided."
-    who = decided_by(approval)
+    decided = _decided_already(approval)
     return {
         State.PENDING: "Nothing was decided. Try again.",
-        State.DECIDED: f"Already {who}; it is being delivered.",
-        State.DELIVERED: f"Already {who}, and delivered.",
-        State.FAILED: f"Already {who}, but it could not be delivered: {escaped(approval.note, _NOTE_LIMIT)}. Use *Retry* on the card.",
+        State.DECIDED: f"{decided} It is being delivered.",
+        State.DELIVERED: f"{decided} It is delivered.",
+        State.FAILED: f"{decided} It could not be delivered: {escaped(approval.note, _NOTE_LIMIT)}. Use *Retry* on the card.",
         State.WITHDRAWN: "Too late: the agent no longer asks for this. Your click changed nothing.",
         State.SUPERSEDED: "Too late: the agent asks for something else now, on a newer card. Your click changed nothing.",
         State.DECIDED_ELSEWHERE: "Too late: somebody answered this outside Slack.",
         State.EXPIRED: "That request expired: nobody answered in time. Use *Ask again* on its card.",
-        State.UNCONFIRMED: f"Already {who}; whether it arrived in time is not known.",
+        State.UNCONFIRMED: f"{decided} Whether it arrived in time is not known.",
     }[approval.state]
 
 
-def decided_by(approval: Approval) -> str:
-    """Return `approved by …` or `denied by …`, with the time."""
-    decision = approval.decision
-    if decision is None:
-        return "decided"
-    who = f"<@{decision.user_id}>" if decision.user_id else "relay"
-    return f"{'approved' if decision.approve else 'denied'} by {who} at {moment(decision.decided_at)}"
+def _decided_already(approval: Approval) -> str:
+    """Return by whom or by which rule it was decided, as its card says it."""
+    what = code(approval.asked.tool_name, _TOOL_LIMIT)
+    which = f" {code(approval.code, _ID_LIMIT)}" if approval.code else ""
+    who = outcomes.decided_by(approval)
+    return f"{what}{which} is decided already: {who[:1].lower()}{who[1:]}."
 
 
 def turn_ended(ending: str, by: str | None) -> str:

@@ -1,7 +1,8 @@
 """Somebody stops what the agent is doing: with a button, a word, a command, or Slack's own stop."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck
@@ -14,6 +15,7 @@ from relay.slack.door import SlackDoor
 from relay.slack.tell import Tell
 from relay.slack.wire import read_session_stopped
 from relay.store import StoreError, Transaction
+from relay.store.messages import Message
 from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.use_cases.stop_turn import Stop, begin_stop, end_stop
 from relay.use_cases.whisper import Listener
@@ -88,9 +90,10 @@ class Stops:
         if stopped is None and patient:
             return None
         ended = door.clock()
-        await door.store.transact(lambda tx: end_stop(tx, stop, begun.message_ids, ended, stopped=stopped))
+        asked = await door.store.transact(lambda tx: _ended(tx, stop, begun.message_ids, ended, stopped))
         door.log.info("turn.stop", user_id=person.user_id, environment=runtime.environment, stopped=stopped)
-        said = {True: sentences.STOPPED, False: sentences.NOTHING_RUNS, None: sentences.NOT_STOPPED}
+        told = _told(asked, listener, ended)
+        said = {True: told, False: sentences.NOTHING_RUNS, None: sentences.NOT_STOPPED}
         await self._tell.now(listener, said[stopped])
         return stopped
 
@@ -186,3 +189,21 @@ class Stops:
             self._door.log.error("stop.not_stored", reason=str(problem))
         except Exception:  # no error handler of Bolt's watches over this any more
             self._door.log.exception("arrival.defect", kind="stop")
+
+
+def _ended(
+    tx: Transaction, stop: Stop, message_ids: Sequence[str], now: datetime, stopped: bool | None
+) -> list[Message]:
+    """Record how a stop ended, and return the messages whose turn it was."""
+    end_stop(tx, stop, message_ids, now, stopped=stopped)
+    return tx.messages.some(message_ids) if stopped and message_ids else []
+
+
+def _told(asked: Sequence[Message], listener: Listener, now: datetime) -> str:
+    """Return what was stopped, as far as whoever stopped it can read it where they are."""
+    readable = [one for one in asked if one.channel_id == listener.channel_id]
+    readable = [one for one in readable if one.place != "private" or one.user_id == listener.user_id]
+    readable.sort(key=lambda one: one.created_at)
+    arrived = [one.settled_at for one in readable if one.state == "delivered" and one.settled_at]
+    lasted = now - min(arrived) if arrived else None
+    return sentences.stopped([(one.user_id, one.text) for one in readable], lasted)

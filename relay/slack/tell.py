@@ -45,11 +45,15 @@ class Tell:
                 unfurl_media=False,
             )
 
-    async def _by_response_url(self, url: str, post: Post) -> bool:
+    async def instead(self, listener: Listener, post: Post) -> bool:
+        """Say `post` in the place of the private message whose button was pressed; return whether it is."""
+        return await self._by_response_url(str(listener.response_url), post, replaces=True)
+
+    async def _by_response_url(self, url: str, post: Post, *, replaces: bool = False) -> bool:
         # Five uses in thirty minutes: an exhausted one answers 404, and nothing else tells.
         body = {
             "response_type": "ephemeral",
-            "replace_original": False,
+            "replace_original": replaces,
             "text": post.text,
             "blocks": post.blocks,
         }

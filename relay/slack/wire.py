@@ -34,6 +34,7 @@ class _Identified(_Sent):
 class _Container(_Sent):
     message_ts: str | None = None
     channel_id: str | None = None
+    is_ephemeral: bool | None = None
 
 
 class _Option(_Sent):
@@ -69,6 +70,11 @@ class BlockActions(_Sent):
     @property
     def message_ts(self) -> str | None:
         return self.container.message_ts if self.container else None
+
+    @property
+    def stood_in_private(self) -> bool:
+        """Whether the button stood in a message for one person alone, which its response_url can replace."""
+        return bool(self.container and self.container.is_ephemeral and self.response_url)
 
     @property
     def key(self) -> str:

@@ -21,38 +21,67 @@ from relay.use_cases.whisper import Listener
 
 _WORD = re.compile(r"(approve|deny)(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _CODE = re.compile(r"[`'\"]?([A-Za-z0-9]{5})[`'\"]?(?:\s+(.*))?", re.DOTALL)
+# Of five signs that a code can be made of; in small letters a word of English is no code.
+_LIKE_A_CODE = re.compile(
+    r"(\S+)\s+[`'\"]?(?=[A-Z2-9]{5}|\w*[2-9])([A-HJ-NP-Za-hj-np-z2-9]{5})[`'\"]?(?:\s.*)?", re.DOTALL
+)
 _MOST = 20  # requests that are looked at for a word without a code
 
 
 @dataclass(frozen=True)
 class Word:
-    """What somebody typed: yes or no, a code where there is one, and what they say besides."""
+    """What somebody typed: yes or no, a code where there is one, and what they say besides.
+
+    `mistyped`: it is nearly that, so that nobody's slip is taken for an answer, or for words to the agent.
+    """
 
     approve: bool
     code: str
     words: str
+    mistyped: bool = False
 
 
 @dataclass(frozen=True)
 class Asker:
-    """Who typed it and where; no thread: in the channel itself. `key` is the same when told twice."""
+    """Who typed it and where; no thread: in the channel itself. `key` is the same when told twice.
+
+    `before` is what stands before an answer there: `/letta `, or a mark.
+    """
 
     user_id: str
     team_id: str
     listener: Listener
     key: str
+    before: str = "!"
 
 
 def read_word(text: str) -> Word | None:
     """Return the answer in a text that begins with one; five letters and digits stand for a code."""
     found = _WORD.fullmatch(text.strip())
     if found is None:
-        return None
+        return _nearly(text.strip())
     approve, rest = found[1].lower() == "approve", (found[2] or "").strip()
     named = _CODE.fullmatch(rest)
     if named is None:
         return Word(approve, "", rest)
     return Word(approve, named[1].upper(), (named[2] or "").strip())
+
+
+def _nearly(text: str) -> Word | None:
+    """Return what a text with a code was to be whose first word is one slip from an answer's."""
+    found = _LIKE_A_CODE.fullmatch(text)
+    meant = [one for one in ("approve", "deny") if found and _one_slip(found[1].lower(), one)]
+    return Word(meant[0] == "approve", found[2].upper(), "", mistyped=True) if found and meant else None
+
+
+def _one_slip(typed: str, right: str) -> bool:
+    """Return whether one letter is left out, too many or another, or two have changed places."""
+    slips = set()
+    for at in range(len(right) + 1):
+        head, tail = right[:at], right[at:]
+        slips |= {head + tail[1:], head + tail[1:2] + tail[:1] + tail[2:]}
+        slips |= {head + letter + rest for letter in typed for rest in (tail, tail[1:])}
+    return typed in slips
 
 
 @dataclass(frozen=True)
@@ -73,6 +102,9 @@ class Words:
 
     async def take(self, word: Word, asker: Asker) -> str:
         """Count a typed answer; return what to say of it, nothing where it was said. Raises StoreError."""
+        if word.mistyped:
+            right = f"{asker.before}{'approve' if word.approve else 'deny'} {word.code}"
+            return await self._once(asker, sentences.did_you_mean(right))
         found = await self._door.store.transact(lambda tx: self._found(tx, word, asker))
         if found.again:
             return ""

@@ -20,18 +20,20 @@ from relay.store.tables import copies, deliveries, messages
 _open = t.c.state.in_(
     [literal_column(f"'{state}'") for state in (State.PENDING, State.DECIDED, State.FAILED, State.EXPIRED)]
 )
+_RUNTIME = (
+    t.c.environment == bindparam("environment"),
+    t.c.agent_id == bindparam("agent"),
+    t.c.conversation_id == bindparam("conversation"),
+)
 _PENDING = Statement(
-    select(t.c.id, t.c.tool_name)
-    .where(
-        t.c.environment == bindparam("environment"),
-        t.c.agent_id == bindparam("agent"),
-        t.c.conversation_id == bindparam("conversation"),
-        _open,
-        t.c.state == State.PENDING,
-    )
-    .order_by(t.c.created_at)
+    select(t.c.id, t.c.tool_name).where(*_RUNTIME, _open, t.c.state == State.PENDING).order_by(t.c.created_at)
 )
 
+# Unsorted, so that it reads no more than it returns: in the order in which they came, as it happens.
+_PENDING_CODES = Statement(
+    select(t.c.code).where(*_RUNTIME, _open, t.c.state == State.PENDING).limit(bindparam("most"))
+)
+_ON_THE_WAY = Statement(select(t.c.id).where(*_RUNTIME, t.c.state == literal_column("'decided'")))
 
 # Built once: to build a statement costs more than SQLite takes for a row.
 _GET = select(t).where(t.c.id == bindparam("which"))
@@ -103,6 +105,16 @@ class Approvals:
         """Return id and tool name of the requests of a runtime that wait for people, oldest first."""
         of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
         return [(which, tool) for which, tool in _PENDING.run(self._connection, of).fetchall()]
+
+    def pending_codes(self, environment: str, agent_id: str, conversation_id: str, most: int) -> list[str]:
+        """Return the codes of up to `most` requests of a runtime that wait for people."""
+        of = {"environment": environment, "agent": agent_id, "conversation": conversation_id, "most": most}
+        return [code for (code,) in _PENDING_CODES.run(self._connection, of).fetchall()]
+
+    def on_the_way(self, environment: str, agent_id: str, conversation_id: str) -> list[str]:
+        """Return the ids of the requests of a runtime whose decision is on its way."""
+        of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
+        return [which for (which,) in _ON_THE_WAY.run(self._connection, of).fetchall()]
 
     def waiting(self, environment: str) -> int:
         """Return how many requests of an environment wait for people."""

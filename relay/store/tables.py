@@ -141,6 +141,7 @@ deliveries = Table(
 _OPEN = text("state IN ('pending', 'decided', 'failed', 'expired')")
 _NUDGED = text("nudge_at IS NOT NULL")
 _DECIDED = text("decided_at IS NOT NULL")
+_ON_THE_WAY = text("state = 'decided'")
 
 approvals = Table(
     "approvals",
@@ -202,6 +203,14 @@ approvals = Table(
         "conversation_id",
         sqlite_where=_OPEN,
         postgresql_where=_OPEN,
+    ),
+    Index(
+        "approvals_on_the_way",
+        "environment",
+        "agent_id",
+        "conversation_id",
+        sqlite_where=_ON_THE_WAY,
+        postgresql_where=_ON_THE_WAY,
     ),
 )
 

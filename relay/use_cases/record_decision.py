@@ -21,6 +21,7 @@ from relay.use_cases.evidence import evidence_of
 from relay.use_cases.grants import keep_grant
 from relay.use_cases.rulings import Authority, present_ask, ruling_of
 from relay.use_cases.send_decision import send_decision
+from relay.use_cases.siblings import refresh_siblings
 from relay.use_cases.stop_after import stop_after
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
@@ -122,6 +123,7 @@ def _admitted(
         return None, Taken(Recorded.REFUSED, Sentence.UNKNOWN_CARD)
     own_card = _learn_copy(tx, approval, click, now)
     refusal = _refusal(approval, click, answer, authority, own_card=own_card)
+    refusal = refusal or _repeats(tx, approval, click, answer)
     if refusal is None:
         return approval, Taken(Recorded.VOTED)
     return None, _refuse(tx, approval, click, answer, refusal, now)
@@ -155,6 +157,7 @@ def _count(
     decision = _decision(approval, answer, reason, person, counted, now)
     tx.approvals.decide(approval, decision)
     send_decision(tx, approval, decision, now)
+    refresh_siblings(tx, approval, now)
     if decision.stop:
         stop_after(tx, approval, person, click.listener, click.key, answer.asked_by, now)
     return Taken(Recorded.DECIDED)
@@ -228,6 +231,17 @@ def _refusal(
     if answer.grant is not None and flaw(approval, answer.grant) is not None:
         return Sentence.NOT_GRANTABLE, {}
     return None
+
+
+def _repeats(tx: Transaction, approval: Approval, click: Click, answer: Answer) -> Refusal | None:
+    """Return what to say to who has approved what is shown, and approves it again: each counts once."""
+    approves_it = answer.approve and answer.returned is None and answer.updated_input is None
+    if not approves_it or approval.ask.quorum == 1:
+        return None
+    counted = tally(approval.ask, tx.votes.of(approval.id), approval.shown_hash, approval.edited_by)
+    if click.person.user_id not in counted.approving or counted.approved:
+        return None
+    return Sentence.VOTED_ALREADY, {"approving": len(counted.approving), "needed": counted.needed}
 
 
 def _verdict(approval: Approval, answer: Answer, rights: Rights, person: Person) -> Verdict:

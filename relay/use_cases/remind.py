@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from relay.domain.approvals import Approval
+from relay.domain.approvals import Approval, State
 from relay.domain.deliveries import REMINDER_DEADLINE, Kind
 from relay.store.approvals import Copy
 from relay.store.transaction import Transaction
@@ -34,6 +34,17 @@ def call_people(tx: Transaction, approval: Approval, why: Why, now: datetime, *,
     named = sorted((approval.ask.approvers.users | private.keys()) - voted - {by})
     for user_id in named[:_MOST_NAMED]:
         _call(tx, approval, why, now, private.get(user_id), by=by, user_id=user_id)
+
+
+def call_off(tx: Transaction, approval: Approval, now: datetime) -> None:
+    """Have the calls that people got alone rewritten, once, now that there is nothing left to decide."""
+    if approval.state in (State.PENDING, State.EXPIRED) or approval.silent_since is None:
+        return  # of what nobody was called to there is none
+    for call in tx.deliveries.of_subject(approval.id, Kind.REMINDER):
+        if call.body["user_id"] and call.receipt.get("ts") and "stands" not in call.body:
+            # Kept in the body: a receipt is another one after every attempt.
+            tx.deliveries.change_body(call.id, {**call.body, "stands": dict(call.receipt)})
+            tx.deliveries.reopen(call.id, now, now + REMINDER_DEADLINE)
 
 
 def shared_copy(copies: Sequence[Copy]) -> Copy | None:

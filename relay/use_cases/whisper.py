@@ -23,6 +23,7 @@ class Sentence(StrEnum):
     EDIT_DENIED = "edit_denied"
     NOT_SUGGESTED = "not_suggested"
     VOTED = "voted"
+    VOTED_ALREADY = "voted_already"
     EDITED = "edited"
     NOTHING_TO_RETRY = "nothing_to_retry"
     RETRYING = "retrying"

@@ -62,14 +62,14 @@ ANSWERS = {
     "ran it": Answer(approve=False, returned=Returned(True, "done by hand")),
 }
 SETTLED = {
-    "decided": "Already approved by <@U0ALAN>",
-    "delivered": "Already approved by <@U0ALAN>",
+    "decided": "is decided already: approved by <@U0GRACE> and <@U0ALAN>",
+    "delivered": "is decided already: approved by <@U0GRACE> and <@U0ALAN>",
     "failed": "could not be delivered",
     "expired": "expired",
     "withdrawn": "no longer asks",
     "superseded": "on a newer card",
     "decided elsewhere": "outside Slack",
-    "unconfirmed": "whether it arrived in time is not known",
+    "unconfirmed": "Whether it arrived in time is not known",
 }
 OPEN = ("pending", "half-voted", "changed")
 NEVER = {
@@ -216,10 +216,28 @@ def test_the_second_of_two_approvals_decides_what_is_shown(cell: Cell, state: st
     assert decision.reason == ANSWERS[action].reason
 
 
-def test_the_same_person_twice_is_still_one_of_two(cell: Cell) -> None:
+@pytest.mark.parametrize("action", ["approve", "comment"])
+def test_the_same_person_twice_is_still_one_of_two_and_is_told_so(cell: Cell, action: str) -> None:
     cell.answer(PEOPLE["approver"], ANSWERS["approve"])
-    assert cell.answer(PEOPLE["approver"], ANSWERS["approve"]) is Recorded.VOTED
-    assert "1 of 2" in cell.told()
+    votes = cell.desk.transact(lambda tx: tx.votes.of(cell.approval_id))
+    assert cell.answer(PEOPLE["approver"], ANSWERS[action]) is Recorded.REFUSED
+    assert cell.told() == "You have approved already; 1 more is needed."
+    assert cell.desk.transact(lambda tx: tx.votes.of(cell.approval_id)) == votes
+    assert cell.answer(ALAN, ANSWERS["approve"]) is Recorded.DECIDED
+
+
+def test_who_approved_what_fewer_have_to_approve_by_now_decides_it(cell: Cell) -> None:
+    cell.answer(PEOPLE["approver"], ANSWERS["approve"])
+    cell.answer(PEOPLE["approver"], ANSWERS["approve"])
+    ask = replace(cell.approval.ask, quorum=1)
+    cell.desk.transact(lambda tx: tx.approvals.change(cell.approval_id, {"ask": ask.written()}))
+    assert cell.answer(PEOPLE["approver"], ANSWERS["approve"]) is Recorded.DECIDED
+
+
+def test_who_approved_may_still_deny_or_change_it(cell: Cell) -> None:
+    cell.answer(PEOPLE["approver"], ANSWERS["approve"])
+    assert cell.answer(PEOPLE["approver"], ANSWERS["edit"]) is Recorded.VOTED
+    assert cell.answer(PEOPLE["approver"], ANSWERS["deny"]) is Recorded.DECIDED
 
 
 @pytest.mark.parametrize("state", ["pending", "half-voted"])
@@ -267,7 +285,7 @@ def test_of_fifty_people_on_one_card_two_decide_and_all_others_are_told_who(cell
     cell.desk.transact(lambda tx: tx.approvals.change(cell.approval_id, {"ask": everybody.written()}))
     came = [cell.answer(person, ANSWERS["approve"]) for person in crowd]
     assert came == [Recorded.VOTED, Recorded.DECIDED] + [Recorded.REFUSED] * 48
-    assert "Already approved by <@U0C01>" in cell.told()
+    assert "is decided already: approved by <@U0C00> and <@U0C01>" in cell.told()
 
 
 def _changed_to(command: str) -> Answer:

@@ -175,7 +175,7 @@ async def test_of_two_who_click_at_once_one_decides_and_the_other_is_told_who(bo
     done = await both_ways.card_says("Delivered.")
     winner = GRACE if f"<@{GRACE}>" in everything(done) else LINUS
     loser = LINUS if winner == GRACE else GRACE
-    assert f"<@{winner}>" in await both_ways.told(loser, "Already")
+    assert f"<@{winner}>" in await both_ways.told(loser, "is decided already")
     [decision] = both_ways.environment.decisions
     assert decision.approve is (winner == GRACE)
 
@@ -198,7 +198,7 @@ async def test_of_twenty_clicks_at_once_one_decides_and_nineteen_are_answered(he
 async def test_a_double_click_decides_once_and_is_answered(both_ways: World) -> None:
     card = await ask_tool(both_ways, INPUT)
     await both_ways.slack.click(GRACE, APPROVALS, card.ts, "approve", double=True)
-    await both_ways.told(GRACE, "Already approved by")
+    await both_ways.told(GRACE, "is decided already: approved by")
     await both_ways.card_says("Delivered.")
     assert len(both_ways.environment.decisions) == 1
 
@@ -254,7 +254,7 @@ async def test_a_click_on_a_decided_card_that_did_not_change_yet_is_told_who_dec
     await here.slack.click(GRACE, APPROVALS, card.ts, "approve")
     await here.card_says("Delivered.")
     await here.slack.click(LINUS, APPROVALS, card.ts, "deny", value=old)
-    assert await here.told(LINUS, f"Already approved by <@{GRACE}>")
+    assert await here.told(LINUS, f"is decided already: approved by <@{GRACE}>")
 
 
 async def test_a_refused_click_leaves_the_card_to_the_next_person(here: World) -> None:

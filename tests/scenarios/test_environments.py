@@ -92,7 +92,7 @@ async def test_without_a_relay_a_wrong_setting_is_one_line_and_status_2(idle: Wo
 async def test_the_status_command_says_it_in_words_to_the_one_who_asks(here: World) -> None:
     await ask(here)
     await here.slack.slash(ADA, OPS, "status")
-    said = await here.told(ADA, "is online since")
+    said = await here.told(ADA, "has been online since")
     assert "*default*" in said
     assert here.environment.device_id in said and here.environment.agent_id in said
     assert "`standard`" in said
@@ -105,7 +105,7 @@ async def test_the_status_of_an_environment_that_is_away_says_so(here: World) ->
     await listening(here)
     await here.environment.go_offline()
     await here.slack.slash(ADA, OPS, "Status")
-    said = await here.told(ADA, "is offline since")
+    said = await here.told(ADA, "has been offline since")
     assert "What is sent waits until it is back." in said
     assert "Nothing waits for a decision." in said
 

@@ -104,9 +104,24 @@ async def test_a_ready_reason_and_words_are_both_given(idle: World) -> None:
 async def test_a_form_without_any_reason_stays_open_and_says_so(idle: World) -> None:
     card = await with_rule(idle, 'quick_reasons = ["Too risky."]')
     view = await opened(idle, card, "deny_reason")
-    await idle.slack.submit_view(GRACE, view)
-    assert "Say why" in view.errors["words"] and view.is_open
+    labels = {one["block_id"]: one for one in view.view["blocks"] if one["type"] == "input"}
+    assert not labels["ready"].get("optional")
+    with pytest.raises(AssertionError, match="required"):
+        await idle.slack.submit_view(GRACE, view)
+    await idle.slack.submit_view(GRACE, view, entered(ready="own"))
+    assert view.is_open
+    assert view.errors == {
+        "ready": "Choose a reason, or write one below; without a reason, use Deny on the card."
+    }
     assert idle.environment.decisions == []
+
+
+async def test_another_reason_than_the_ready_ones_is_given_in_words(idle: World) -> None:
+    card = await with_rule(idle, 'quick_reasons = ["Too risky."]')
+    view = await opened(idle, card, "deny_reason")
+    await idle.slack.submit_view(GRACE, view, entered(ready="own", words="Not on a Friday"))
+    await idle.card_says("Delivered.")
+    assert idle.environment.decisions[0].reason == "Not on a Friday"
 
 
 async def test_deny_and_stop_denies_first_and_then_stops_the_turn(both_ways: World) -> None:
@@ -264,8 +279,9 @@ async def test_a_form_of_a_request_decided_meanwhile_says_so_and_keeps_what_was_
     await here.slack.click(LINUS, APPROVALS, card.ts, "approve")
     await here.card_says("Delivered.")
     field = {"edit": "value-0", "ran_it": "output"}.get(form, "words")
-    await here.slack.submit_view(GRACE, view, entered(**{field: "these were my words"}))
-    assert view.is_open and "Already approved by" in shown(view)
+    chosen = {"status": "success"} if form == "ran_it" else {}
+    await here.slack.submit_view(GRACE, view, entered(**{field: "these were my words"}, **chosen))
+    assert view.is_open and "is decided already: approved by" in shown(view)
     assert "these were my words" in shown(view) and "zanzibar" not in shown(view)
     assert len(here.environment.decisions) == 1
 
@@ -326,7 +342,7 @@ async def test_an_output_by_hand_takes_the_tools_place(both_ways: World) -> None
     card = await ask_tool(both_ways, INPUT)
     view = await opened(both_ways, card, "ran_it")
     await both_ways.slack.submit_view(
-        GRACE, view, entered(output="released 7", stdout="one\ntwo", stderr="a warning")
+        GRACE, view, entered(status="success", output="released 7", stdout="one\ntwo", stderr="a warning")
     )
     done = await both_ways.card_says("Delivered.")
     assert "in place of its own call's" in everything(done) and "released 7" in everything(done)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay.sandbox.environment import UseTool
-from relay.sandbox.slack.workspace import Message, View
+from relay.sandbox.slack.workspace import Ephemeral, Message, View
 from tests.crash.relay_process import relay_in_thread
 from tests.scenarios.acts import ask_tool, audited
 from tests.world import ADA, APPROVALS, GRACE, GUEST, LINUS, OPS, World, everything, world
@@ -80,7 +80,7 @@ async def test_a_grant_approves_what_is_asked_now_and_the_same_later(both_ways: 
     await both_ways.card_says("Delivered")
     await asked_again(both_ways)
     receipt = await both_ways.card_says("Allowed by <@U0APPROVER>'s grant for exactly this input", 2)
-    assert "1 of 3 uses" in everything(receipt)
+    assert "used 1 of 3 times" in everything(receipt)
     await both_ways.environment.wait_for(lambda environment: len(environment.tool_runs) == 2)
 
 
@@ -115,13 +115,13 @@ async def test_what_the_pattern_says_nothing_of_has_to_be_the_same(
 async def test_a_denying_rule_wins_over_a_grant(here: World) -> None:
     await granted(here, {**LIKE, "text/0": {"entered": "make *"}})
     await asked_again(here, command="make prod")
-    await here.card_says("Denied by relay", 2)
+    await here.card_says("Denied by the rule `destructive`", 2)
 
 
 async def test_a_grant_ends_with_its_uses(here: World) -> None:
     await granted(here, {"uses": {"entered": "1"}})
     await asked_again(here)
-    await here.card_says("1 of 1 uses", 2)
+    await here.card_says("used 1 of 1 time", 2)
     assert "approval needed" in (await asked_again(here, 3)).text
 
 
@@ -190,7 +190,7 @@ async def test_whoever_asked_may_not_revoke_what_others_allow(here: World) -> No
     await here.slack.click(ADA, APPROVALS, card.ts, "revoke")
     await here.told(ADA, "Nothing was revoked: you are not one of the approvers")
     await asked_again(here)
-    await here.card_says("1 of 3 uses", 2)
+    await here.card_says("used 1 of 3 times", 2)
 
 
 async def test_nobody_approves_their_own_requests_with_a_grant(here: World) -> None:
@@ -203,10 +203,31 @@ async def test_nobody_approves_their_own_requests_with_a_grant(here: World) -> N
 async def test_the_grants_are_listed_and_revoked_from_the_list(both_ways: World) -> None:
     await granted(both_ways)
     await both_ways.slack.slash(GRACE, OPS, "grants")
-    await both_ways.slack.wait_for(lambda slack: any(one.text == "1 grants" for one in slack.ephemerals))
-    listed = next(one for one in both_ways.slack.ephemerals if one.text == "1 grants")
+    await both_ways.slack.wait_for(lambda slack: any(one.text == "1 grant" for one in slack.ephemerals))
+    listed = next(one for one in both_ways.slack.ephemerals if one.text == "1 grant")
     await both_ways.slack.click(GRACE, OPS, listed.ts, "revoke")
     await both_ways.card_says("revoked by <@U0APPROVER>")
+    await both_ways.slack.wait_for(lambda _: listed.text == "0 grants")
+    assert "Nothing that you may revoke" in json.dumps(listed.blocks) and "revoke" not in actions(listed)
+
+
+async def test_the_list_and_the_receipt_of_a_use_tell_the_same_number_after_it(here: World) -> None:
+    card = await granted(here)
+    assert "at most 3 times" in everything(card)
+    await asked_again(here)
+    receipt = await here.card_says("used 1 of 3 times", 2)
+    await here.slack.slash(GRACE, OPS, "grants")
+    listed = await here.slack.wait_for(
+        lambda slack: next((one for one in slack.ephemerals if one.text == "1 grant"), None)
+    )
+    assert "used 1 of 3 times" in json.dumps(listed.blocks)
+    await here.slack.click(GRACE, APPROVALS, receipt.ts, "revoke")
+    await here.card_says("used 1 of 3 times", 1)
+
+
+def actions(listed: Ephemeral) -> list[str]:
+    """Return which buttons stand beside the rows of a list."""
+    return [one["accessory"]["action_id"] for one in listed.blocks if "accessory" in one]
 
 
 async def test_a_grant_goes_on_after_a_restart(here: World) -> None:
@@ -215,7 +236,7 @@ async def test_a_grant_goes_on_after_a_restart(here: World) -> None:
     await here.stop_relay()
     await here.start_relay()
     await asked_again(here)
-    await here.card_says("1 of 3 uses", 2)
+    await here.card_says("used 1 of 3 times", 2)
 
 
 async def listed(world: World) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ async def test_whoever_asked_sees_it_among_what_waits_for_others(here: World) ->
 @pytest.mark.parametrize("user", [LINUS, GUEST])
 async def test_nobody_else_is_told_of_it(here: World, user: str) -> None:
     await asked(here)
-    tab = await home(here, user, "" if user == LINUS else "guests")
+    tab = await home(here, user, "" if user == LINUS else "Guests see nothing here.")
     assert "make test" not in tab
 
 

@@ -1,11 +1,12 @@
 """Nobody answers; nobody could; cards in several places; another policy while requests wait."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from relay.sandbox.environment import UseTool
-from relay.sandbox.slack.workspace import Message
+from relay.sandbox.slack.workspace import ApiCall, Message
 from tests.scenarios.acts import ask_tool
 from tests.world import ADA, APPROVALS, GONE, GRACE, GUEST, LINUS, OPS, World, button, everything, world
 
@@ -91,7 +92,7 @@ async def test_silence_denies_where_the_rule_says_so_and_the_agent_reads_why(idl
     assert not decision.approve
     assert decision.reason == "Nobody answered within 2 seconds."
     card = await idle.card_says("Delivered.")
-    assert "Denied by relay, as `careful` says" in everything(card)
+    assert "Denied by the rule `careful`" in everything(card)
 
 
 async def test_after_silence_others_are_asked_as_well_and_may_decide(idle: World) -> None:
@@ -121,6 +122,34 @@ async def test_people_are_reminded_under_the_card_and_each_alone(idle: World) ->
     alone = await idle.thread_says("still waits for a decision", DMS)
     assert "|Open the card>" in everything(alone)
     await idle.card_says("reminded once")
+    await idle.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await idle.slack.wait_for(lambda _: f"Decided: `Bash`. Approved by <@{GRACE}>" in everything(alone))
+    assert "|Open the card>" in everything(alone) and "still waits" not in everything(alone)
+    await idle.card_says("Delivered.")
+    assert "still waits" in everything(reminder)  # the card that it stands under says how it is
+
+
+async def test_a_reminder_that_somebody_deleted_is_not_posted_again(idle: World) -> None:
+    card = await asked(idle, f'{APPROVERS}\nremind_after = ["1s"]')
+    await idle.slack.wait_for(lambda slack: DMS in slack.channels)
+    idle.slack.channels[DMS].messages.remove(await idle.thread_says("still waits for a decision", DMS))
+    await idle.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await idle.card_says("Delivered.")
+    await idle.slack.wait_for(lambda slack: _updates(slack.calls, DMS))
+    assert idle.slack.channels[DMS].messages == []
+
+
+async def test_a_reminder_of_what_is_asked_no_longer_says_so(idle: World) -> None:
+    await asked(idle, f'{APPROVERS}\nremind_after = ["1s"]')
+    await idle.slack.wait_for(lambda slack: DMS in slack.channels)
+    alone = await idle.thread_says("still waits for a decision", DMS)
+    await idle.slack.slash(ADA, OPS, "stop")
+    await idle.card_says("The agent asks no longer")
+    await idle.slack.wait_for(lambda _: "waits no longer; nothing was decided here" in everything(alone))
+
+
+def _updates(calls: Sequence[ApiCall], channel: str) -> list[ApiCall]:
+    return [one for one in calls if one.method == "chat.update" and one.arguments.get("channel") == channel]
 
 
 async def test_nobody_is_reminded_of_what_is_decided(idle: World) -> None:

@@ -1,6 +1,7 @@
 """People stop what the agent is doing, and see what came of it."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -29,7 +30,8 @@ async def test_a_command_stops_the_turn_and_the_thread_says_who_did_once(both_wa
     ack = await both_ways.slack.slash(GRACE, OPS, "stop")
     assert ack.in_time
     said = await both_ways.thread_says("stopped the agent's turn")
-    await both_ways.told(GRACE, "Stopped.")
+    told = await both_ways.told(GRACE, "Stopped")
+    assert re.fullmatch(rf"Stopped what <@{ADA}> asked: “work” \(\d+ s\)\.", told)
     assert said.thread_ts == root.ts
     assert f"<@{GRACE}>" in said.text
     assert not both_ways.environment.busy()
@@ -128,6 +130,6 @@ async def test_the_same_press_told_twice_counts_once(here: World) -> None:
     await here.slack.event(event)
     await here.slack.event(event, retry_num=1)
     await here.thread_says("stopped the agent's turn")
-    await here.told(ADA, "Stopped.")
+    await here.told(ADA, "Stopped what")
     assert audited(here, "turn.stopped") == [ADA]
     assert len([one for one in here.slack.ephemerals if one.text.startswith("Stopped")]) == 1

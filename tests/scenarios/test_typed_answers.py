@@ -64,6 +64,50 @@ async def test_a_word_beside_a_mention_counts_once_though_slack_tells_of_it_twic
     assert len(both_ways.environment.received) == 1
 
 
+@pytest.mark.parametrize("typed", ["aprove", "approv", "appprove", "aprpove", "Denny", "dney", "fnord"])
+async def test_an_answer_with_a_slip_in_its_word_is_asked_about_and_sent_to_nobody(
+    here: World, typed: str
+) -> None:
+    card = await ask_tool(here, INPUT)
+    right = {"a": "approve", "D": "deny", "d": "deny"}.get(typed[0])
+    await here.slack.slash(GRACE, APPROVALS, f"{typed} {code(card)} it's fine")
+    if right is None:
+        await here.told(GRACE, "Queued")
+    else:
+        said = await here.told(GRACE, "Did you mean")
+        assert said == f'Did you mean "/letta {right} {code(card)}"? Nothing was sent.'
+    assert len(here.environment.received) == 1 and here.environment.decisions == []
+    assert "approval needed" in card.text
+
+
+async def test_a_slip_in_a_thread_is_asked_about_there_and_once(both_ways: World) -> None:
+    card = await ask_tool(both_ways, INPUT)
+    await both_ways.slack.say(GRACE, APPROVALS, f"@relay !aprove {code(card)}", thread_ts=card.ts)
+    said = await both_ways.told(GRACE, "Did you mean")
+    assert said == f'Did you mean "!approve {code(card)}"? Nothing was sent.'
+    await both_ways.slack.slash(GRACE, APPROVALS, f"approve {code(card)}")
+    await both_ways.card_says("Delivered.")
+    assert sum("Did you mean" in one.text for one in both_ways.slack.ephemerals) == 1
+    assert len(both_ways.environment.received) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["approved after review", "aprove the budget", "denn ABCDE1", "aprove O0I1L"]
+)
+async def test_a_sentence_that_only_begins_like_an_answer_is_a_message(here: World, text: str) -> None:
+    here.environment.script = lambda turn: []
+    await here.slack.slash(ADA, OPS, text)
+    await here.told(ADA, "Queued for")
+    await here.environment.wait_for(lambda environment: environment.received)
+    assert here.environment.received[0].last_line == text
+
+
+async def test_an_approval_of_what_is_no_code_is_not_sent_either(here: World) -> None:
+    await here.slack.slash(ADA, OPS, "approve the budget")
+    await here.told(ADA, "Nothing waits for a decision here, so nothing was decided.")
+    assert here.environment.received == []
+
+
 async def test_an_unknown_code_decides_nothing_and_names_those_that_wait(here: World) -> None:
     card = await ask_tool(here, INPUT)
     await here.slack.slash(GRACE, OPS, "approve ZZZZZ")
@@ -78,7 +122,7 @@ async def test_the_code_of_a_decided_request_says_who_decided(here: World) -> No
     await here.slack.click(LINUS, APPROVALS, card.ts, "deny")
     await here.card_says("Delivered.")
     await here.slack.slash(GRACE, OPS, f"approve {which}")
-    assert f"<@{LINUS}>" in await here.told(GRACE, "Already denied by")
+    assert f"<@{LINUS}>" in await here.told(GRACE, "is decided already: denied by")
 
 
 async def test_without_a_code_the_one_request_that_waits_there_is_meant(here: World) -> None:

@@ -148,7 +148,7 @@ def _forms(*, votes: bool) -> Iterator[Picture]:
     yield _modal(
         "deny_reason, refused",
         FORMS["deny_reason"].view(request, _MEANT, votes),
-        words="Say why, or choose a reason; without one, use Deny on the card.",
+        ready="Choose a reason, or write one below; without a reason, use Deny on the card.",
     )
 
 

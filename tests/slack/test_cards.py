@@ -12,8 +12,9 @@ from relay.domain.approvals import Approval, Decision, Returned, State
 from relay.domain.rules import Ask, Risk
 from relay.sandbox.slack import problems
 from relay.sandbox.slack.limits import characters
-from relay.slack import cards, modals, posts
+from relay.slack import arguments, cards, home_blocks, modals, posts, reminders, sentences
 from relay.slack.blocks import Post
+from relay.slack.home_blocks import Contents, Row
 from relay.slack.mrkdwn import visible
 from tests.slack.asked import APPROVED, DENIED, NOON, approval, calling, message
 from tests.witnesses import slack as witness
@@ -193,6 +194,37 @@ def test_a_reason_in_words_is_on_the_card_and_a_wordless_one_is_not() -> None:
     spoken = Decision(approve=False, reason="Not on a <Friday>", user_id="U0GRACE", decided_at=NOON)
     assert "Not on a &lt;Friday&gt;" in words(cards.card(approval(State.DELIVERED, spoken)).blocks)[1]
     assert "grace in Slack" not in str(cards.card(approval(State.DELIVERED, DENIED)).blocks)
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (("K7QFX",), "when `K7QFX` is decided too."),
+        (("K7QFX", "ABCDE"), "when `K7QFX` and `ABCDE` are decided too."),
+    ],
+)
+def test_what_is_decided_says_which_others_the_agent_waits_for(codes: tuple[str, ...], said: str) -> None:
+    shown = words(cards.card(approval(State.DECIDED, APPROVED), waits_for=codes).blocks)[1]
+    assert f"The agent goes on {said}" in shown and "Delivering…" not in shown
+    late = approval(State.DECIDED, APPROVED, note="the environment is offline")
+    assert "goes on" not in words(cards.card(late, waits_for=codes).blocks)[1]
+
+
+def test_what_a_rule_denied_is_said_in_one_form_wherever_it_is_told() -> None:
+    by_rule = replace(DENIED, user_id="", rule="careful", reason="Denied by the rule careful.")
+    denied = approval(State.DELIVERED, by_rule)
+    on_card = words(cards.card(denied).blocks)[1]
+    assert on_card.startswith(":no_entry: Denied by the rule `careful` at <!date^")
+    assert on_card.count("Denied by the rule") == 1
+    listed = home_blocks.approvals_list(Contents(recent=[Row(denied, "")]))
+    assert "Denied by the rule `careful` at <!date^" in str(listed.blocks)
+    assert "denied by the rule `careful` at <!date^" in sentences.not_pending(denied)
+    assert "Denied by the rule `careful` at <!date^" in reminders.called_off(denied, "").text
+
+
+def test_one_left_out_is_one() -> None:
+    shown = "\n".join(words(list(cards._not_shown(approval(), arguments.shown(approval()), 1, 0))))
+    assert "1 character is left out above" in shown
 
 
 def test_a_decision_on_its_way_says_what_is_in_its_way() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from relay.domain.grants import Grant
+from relay.domain.policy import Reason
 from relay.sandbox.slack.limits import characters
 from relay.slack import grant_blocks, home_blocks, sentences
 from relay.slack.home_blocks import HOME, LIST, Contents, Held, Room, Row
@@ -57,6 +58,20 @@ def test_a_row_has_its_tool_in_bold_and_its_code_as_code(tool: str, shown: str) 
     text = home_blocks.approvals_list(Contents(yours=[row])).blocks[1]["text"]["text"]
     assert text.startswith(f"{shown} `K7QF` · asked for by <@U0ADA>")
     assert text.endswith("\n`make release`")
+
+
+def test_an_empty_command_is_said_to_be_empty() -> None:
+    row = Row(approval(tool_input={"command": " "}), "")
+    text = home_blocks.approvals_list(Contents(yours=[row])).blocks[1]["text"]["text"]
+    assert text.endswith("\n(empty)")
+
+
+def test_one_grant_is_one_and_a_guest_sees_nothing() -> None:
+    assert home_blocks.grants_list(Contents(grants=[Held(GRANT, None)])).text == "1 grant"
+    assert home_blocks.grants_list(Contents()).text == "0 grants"
+    assert "used 3 of 20 times" in grant_blocks.terms(GRANT)
+    view = home_blocks.home(Contents(refused=Reason.GUEST), "U0GUEST")
+    assert view["blocks"][0]["text"]["text"] == "Guests see nothing here."
 
 
 def test_a_day_has_no_at_before_it() -> None:

@@ -1,5 +1,7 @@
 """Escaping, verdicts on Slack's errors, and sentences for every case there is."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -9,15 +11,18 @@ from hypothesis import strategies as st
 from slack_sdk.errors import SlackApiError
 
 from relay.domain.approvals import State
+from relay.domain.canonical import short_code
 from relay.domain.deliveries import Outcome, Refused, Retry
 from relay.domain.policy import Reason
-from relay.slack import sentences, verdicts
-from relay.slack.mrkdwn import code, escape, escaped, moment, unescape
+from relay.slack import reminders, sentences, verdicts
+from relay.slack.mrkdwn import code, day_and_time, escape, escaped, length, moment, unescape
 from relay.slack.sentences import Away
+from relay.slack.stops import _told
 from relay.slack.wire import ButtonValue, RetryValue
+from relay.slack.words import Word, read_word
 from relay.use_cases.forward_user_message import Waiting
-from relay.use_cases.whisper import Sentence
-from tests.slack.asked import APPROVED, NOON, approval
+from relay.use_cases.whisper import Listener, Sentence
+from tests.slack.asked import APPROVED, NOON, approval, message
 
 
 @given(st.text())
@@ -36,6 +41,54 @@ def test_a_cut_text_keeps_its_limit_and_cuts_no_entity(text: str, limit: int) ->
 
 def test_a_moment_is_shown_in_each_readers_own_time() -> None:
     assert moment(NOON) == "<!date^1793707200^{time}|12:00 UTC>"
+
+
+def test_a_day_is_shown_with_its_time_and_without_an_at_before() -> None:
+    assert day_and_time(NOON) == ("<!date^1793707200^{date_short_pretty} at {time}|2026-11-03 at 12:00 UTC>")
+    called = reminders.words(approval(expires_at=NOON), (), {"why": "remind", "by": "", "user_id": "U0ADA"})
+    assert " It expires <!date^" in called.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "1 s"), (59, "59 s"), (150, "2 min"), (3600, "1 h"), (3_900, "1 h 5 min")]
+)
+def test_how_long_something_took_is_said_shortly(seconds: int, said: str) -> None:
+    assert length(timedelta(seconds=seconds)) == said
+
+
+def test_what_was_stopped_is_said_with_whose_words_it_was_as_far_as_that_is_known() -> None:
+    asked = [("U0ADA", "deploy\nthe <site> " + "x" * 80), ("U0GRACE", "and this")]
+    said = sentences.stopped(asked, timedelta(minutes=2))
+    assert said.startswith("Stopped what <@U0ADA> asked: “deploy the &lt;site&gt; xxx")
+    assert said.endswith("x…” and 1 more message (2 min).")
+    assert sentences.stopped([("U0ADA", "")], None) == "Stopped what <@U0ADA> asked."
+    assert sentences.stopped([], timedelta(minutes=2)) == "Stopped."
+
+
+def test_of_what_stands_elsewhere_or_was_said_in_private_a_stop_tells_nothing() -> None:
+    listener = Listener("T0HOME", "C0OPS", "U0GRACE", None)
+    told = [message("delivered", channel_id="D0ADA"), message("delivered", place="private")]
+    assert _told(told, listener, NOON) == "Stopped."
+    assert "please build" in _told([*told, message("delivered")], listener, NOON)
+    own = replace(listener, user_id="U0ADA")
+    assert "please build" in _told(told, own, NOON)
+
+
+@given(st.text(), st.text())
+def test_every_code_there_can_be_is_known_behind_a_slip(approval_id: str, digest: str) -> None:
+    which = short_code(
+        approval_id.encode(errors="replace").decode(), digest.encode(errors="replace").decode()
+    )
+    assert read_word(f"aprove {which} why") == Word(True, which, "", mistyped=True)
+    assert read_word(f"approve {which} why") == Word(True, which, "why")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["apprve it", "dent the K7QFX", "deploy K7QFX", "improve K7QFX", "den", "aprove K7QF", "proved K7QFX"],
+)
+def test_what_is_no_slip_of_an_answer_with_a_code_is_none(text: str) -> None:
+    assert read_word(text) is None
 
 
 @given(st.text(), st.integers(8, 40))

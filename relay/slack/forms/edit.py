@@ -11,13 +11,14 @@ from relay.slack.blocks import Block, Blocks, context, plain_text
 from relay.slack.forms import values
 from relay.slack.forms.fields import LONGEST, Meant, UnfitError, about, asked, modal, number, one_of, text
 from relay.slack.forms.values import Entry, Kind
-from relay.slack.mrkdwn import code
+from relay.slack.mrkdwn import code, counted
 from relay.use_cases.record_decision import Answer
 
 LEADS_TO = Answer(approve=True, updated_input={})
 _WORDS = "words"
 _NAME_LIMIT = 100
 _EMPTY = "Empty means an empty text."
+_NO_COMMAND = "An empty command runs nothing: deny it instead."
 _UNCHANGED = "Nothing is changed here. To approve it as it is, use Approve on the card."
 
 
@@ -32,7 +33,7 @@ def view(approval: Approval, meant: Meant, votes: bool) -> Block:
         blocks.append(context(f":lock: {told}"))
     blocks += [_shown(place, entry) for place, entry in enumerate(found)]
     if len(found) == values.MOST < len(tool_input):
-        blocks.append(context(f"{len(tool_input) - len(found):,} more arguments stay as they are."))
+        blocks.append(context(_rest(len(tool_input) - len(found))))
     if not editable:
         close = {"type": "modal", "title": plain_text("Edit"), "close": plain_text("Close")}
         return close | {"blocks": [*blocks, context("None of it fits into a form.")]}
@@ -56,7 +57,9 @@ def read(approval: Approval, entered: Mapping[str, str]) -> Answer:
         except ValueError as problem:
             errors[_block_id(place)] = str(problem)
             continue
-        changed = value if entry.whole else {**changed, entry.name: value}
+        before, changed = changed, value if entry.whole else {**changed, entry.name: value}
+        if _emptied(before, changed):
+            errors[_block_id(place)] = _NO_COMMAND
     if not errors and canonical_json(changed) == canonical_json(dict(tool_input)):
         errors[_first(found)] = _UNCHANGED
     if errors:
@@ -79,6 +82,11 @@ def _first(found: list[Entry]) -> str:
 
 def _block_id(place: int) -> str:
     return f"value-{place}"
+
+
+def _rest(number: int) -> str:
+    stay = "stays as it is" if number == 1 else "stay as they are"
+    return f"{counted(number, 'more argument')} {stay}."
 
 
 def _terms(approval: Approval, *, votes: bool) -> Iterator[Block]:
@@ -104,6 +112,15 @@ def _shown(place: int, entry: Entry) -> Block:
 def _is_command(entry: Entry) -> bool:
     """Return whether this is a command, which to leave empty would be to drop what is asked for."""
     return entry.name in COMMANDS and bool(entry.shown.strip())
+
+
+def _emptied(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether a command that had words has none any more."""
+    return any(_has_words(was.get(name)) and not _has_words(now.get(name)) for name in COMMANDS)
+
+
+def _has_words(value: Any) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def _element(entry: Entry) -> tuple[Block, str]:

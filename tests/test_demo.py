@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -22,9 +23,9 @@ from relay.demo.story import StuckError
 from relay.demo.words import says
 from relay.demo.world import Pace, World, world
 from relay.sandbox.slack import FakeSlack, Message
-from relay.sandbox.slack.page import Scenario
+from relay.sandbox.slack.page import Scenario, Spot
 
-QUICK = Pace(step=0.0, others=0.0, word=0.0, remind_after="1s", expires_after="3s", longest=60.0)
+QUICK = Pace(step=0.0, others=0.0, word=0.0, remind_after="1s", expires_after="3s", effect=60.0, longest=60.0)
 NAMES = (
     "first-steps", "denial-with-reason", "diff", "edit-and-approve", "ran-it-myself", "quorum", "grant",
     "masked-secret", "rules", "expiry", "inbox", "offline", "race", "stop", "elsewhere",
@@ -74,6 +75,49 @@ async def test_scenarios_wait_beside_each_other_and_begin_again(here: World) -> 
     assert [text for one in told for text in undone(here, one)] == []
 
 
+@pytest.mark.parametrize(("field", "entered"), [("command", "ls /srv/builds"), ("description", "Tidy up")])
+async def test_any_change_of_what_would_run_counts(here: World, field: str, entered: str) -> None:
+    told = scenario(here, "edit-and-approve")
+    await told.stage()
+    card = await here.slack.wait_for(newest_card)
+    await here.slack.click(GRACE, APPROVALS, card.ts, "edit")
+    view = await here.slack.wait_for(lambda slack: slack.modal_of(GRACE))
+    assert view is not None
+    place = next(
+        one["block_id"] for one in view.view["blocks"] if one.get("label", {}).get("text", "") == field
+    )
+    await here.slack.submit_view(GRACE, view, {place: {"entered": entered}})
+    await here.slack.wait_for(lambda _: not undone(here, told))
+
+
+async def test_what_is_approved_as_it_was_asked_is_no_change(here: World) -> None:
+    told = scenario(here, "edit-and-approve")
+    await told.stage()
+    card = await here.slack.wait_for(newest_card)
+    await here.slack.click(GRACE, APPROVALS, card.ts, "approve")
+    await here.slack.wait_for(lambda _: len(undone(here, told)) == 1)
+    assert undone(here, told) == [told.steps[1].text]
+
+
+async def test_a_story_is_known_again_however_it_is_typed(here: World) -> None:
+    told = scenario(here, "first-steps")
+    await told.stage()
+    await here.slack.slash(ADA, OPS, "Please  Deploy the   site!")
+    await here.slack.wait_for(lambda slack: told.steps[0].done(slack) and told.steps[1].done(slack))
+
+
+async def test_steps_show_on_the_card_and_in_the_thread(here: World) -> None:
+    told = scenario(here, "first-steps")
+    spots = [step.spot for step in told.steps]
+    assert [spot and spot(here.slack) for spot in spots] == [None] * 6
+    await told.stage()
+    await here.slack.slash(ADA, OPS, "deploy the site")
+    card = await here.slack.wait_for(newest_card)
+    root = here.slack.channels[OPS].messages[0]
+    thread, on_card = Spot("", root.ts), Spot(card.ts)
+    assert [spot and spot(here.slack) for spot in spots] == [thread, *[on_card] * 4, thread]
+
+
 async def test_what_somebody_did_by_hand_is_not_done_again(here: World) -> None:
     told = scenario(here, "first-steps")
     await told.stage()
@@ -84,6 +128,23 @@ async def test_what_somebody_did_by_hand_is_not_done_again(here: World) -> None:
     assert undone(here, told) == []
     assert [one.approve for one in here.site.decisions] == [True]
     assert len([one for one in here.slack.channels[OPS].messages if one.thread_ts is None]) == 1
+
+
+async def test_a_form_that_came_too_late_is_asked_for_again(here: World) -> None:
+    told = scenario(here, "grant")
+    here.slack.workspace.trigger_lifetime = 0.5
+    here.slack.fail("views.open", "expired_trigger_id")
+    await play(told)
+    assert undone(here, told) == []
+
+
+async def test_one_that_needs_no_card_begins_again_at_once(here: World) -> None:
+    told = scenario(here, "rules")
+    await play(told)
+    async with asyncio.timeout(4):
+        await told.stage()
+    await play(told)
+    assert undone(here, told) == []
 
 
 async def test_a_scenario_that_somebody_took_elsewhere_says_so(here: World) -> None:
@@ -106,7 +167,7 @@ async def test_who_is_second_by_hand_is_told_in_a_race_too(here: World) -> None:
     await here.slack.click(GRACE, APPROVALS, card.ts, "approve")
     await here.slack.wait_for(lambda slack: all(step.done(slack) for step in told.steps))
     [late] = [one for one in here.slack.ephemerals if one.user == LINUS]
-    assert f"Already approved by <@{GRACE}>" in late.text
+    assert f"pproved by <@{GRACE}>" in late.text
 
 
 @pytest.mark.parametrize(
@@ -169,9 +230,7 @@ async def address(running: Process) -> str:
     assert running.stdout is not None
     async with asyncio.timeout(60):
         while line := (await running.stdout.readline()).decode():
-            if found := re.fullmatch(
-                r"The workspace is open at (http://127\.0\.0\.1:\d+/) — Ctrl-C ends it\.\n", line
-            ):
+            if found := OPEN.fullmatch(line):
                 return found[1]
     raise AssertionError(f"it ended: {await running.communicate()}")
 
@@ -203,6 +262,35 @@ async def test_the_page_answers_until_a_signal_ends_everything(tmp_path: Path, n
             out, err = await running.communicate()
     assert (running.returncode, out, err) == (0, b"", b"")
     assert not left_in(tmp_path)
+
+
+async def test_the_record_is_read_beside_the_page_as_it_is_told(tmp_path: Path) -> None:
+    async with relay_demo(tmp_path, "--page", "--port", "0") as running, aiohttp.ClientSession() as session:
+        said = ""
+        async with asyncio.timeout(60):
+            assert running.stdout is not None
+            while not OPEN.search(said):
+                said += (await running.stdout.readline()).decode()
+        export, verify = re.findall(r"^  (RELAY_STORE_URL=.+ audit \w+)$", said, re.MULTILINE)
+        async with session.ws_connect(f"{OPEN.findall(said)[0]}socket?user={ADA}") as tab:
+            await tab.send_json({"id": 1, "act": "slash", "channel": OPS, "text": "/letta deploy the site"})
+            async with asyncio.timeout(60):
+                while (await tab.receive_json()).get("id") != 1:
+                    pass
+        exported = await shell(export)
+        assert [json.loads(line) for line in exported.splitlines()]
+        assert await shell(verify)
+        running.send_signal(signal.SIGTERM)
+        await running.communicate()
+
+
+async def shell(command: str) -> str:
+    """Run a command as it was told; return what it prints."""
+    running = await asyncio.create_subprocess_shell(command, stdout=PIPE, stderr=PIPE)
+    async with asyncio.timeout(60):
+        out, err = await running.communicate()
+    assert (running.returncode, err) == (0, b"")
+    return out.decode()
 
 
 async def test_walk_and_page_follow_each_other(tmp_path: Path) -> None:

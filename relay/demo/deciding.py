@@ -55,6 +55,7 @@ def first_steps(world: World) -> Scenario:
             ),
         ],
         set_up=_nothing,
+        begun_by=story.said,
     )
 
 
@@ -72,7 +73,7 @@ def denial(world: World) -> Scenario:
                 story.card_says("Denied by"),
                 GRACE,
                 APPROVALS,
-                story.fills(GRACE, "deny_reason", words=_REASON),
+                story.fills(GRACE, "deny_reason", ready="own", words=_REASON),
             ),
             Part(
                 "The agent does not do it, and tells what it read.",
@@ -109,8 +110,8 @@ def edit(world: World) -> Scenario:
         [
             card_comes(story, "The agent wants to delete builds older than 7 days."),
             Part(
-                f"{_AS_GRACE}, press *Edit…*, change `+7` to `+30`, and submit.",
-                story.card_says("*Changed by"),
+                f"{_AS_GRACE}, press *Edit…*, change what you like, such as `+7` to `+30`, and submit.",
+                story.changed,
                 GRACE,
                 APPROVALS,
                 story.fills(GRACE, "edit", command="find /srv/builds -mtime +30 -delete"),
@@ -140,7 +141,7 @@ def ran_it(world: World) -> Scenario:
                 story.card_says("ran it themselves"),
                 GRACE,
                 APPROVALS,
-                story.fills(GRACE, "ran_it", output=_OUTPUT),
+                story.fills(GRACE, "ran_it", status="success", output=_OUTPUT),
             ),
             Part("The agent goes on with that output.", story.thread_says("What came of it"), ADA, OPS),
         ],
@@ -211,6 +212,7 @@ def grant(world: World) -> Scenario:
                 story.card_says("grant for", number=2),
                 GRACE,
                 APPROVALS,
+                spot=story.at_card(2),
             ),
         ],
     )
@@ -251,16 +253,31 @@ def rules(world: World) -> Scenario:
         [
             Part("As Ada, in #ops, type `/letta run the tests`.", story.begun, ADA, OPS, story.ask),
             Part("They run, and nobody was asked.", story.thread_says("412 tests pass"), ADA, OPS),
-            Part("As Ada, type `/letta drop the database`.", denied.begun, ADA, OPS, denied.ask),
+            Part(
+                "As Ada, type `/letta drop the database`.",
+                denied.begun,
+                ADA,
+                OPS,
+                denied.ask,
+                denied.at_thread,
+            ),
             Part(
                 "A card in #approvals says that a rule denied it, and why.",
-                denied.card_says("Denied by relay"),
+                denied.card_says("Denied by"),
                 ADA,
                 APPROVALS,
+                spot=denied.at_card(),
             ),
-            Part("The agent read the reason.", denied.thread_says("dropped by people"), ADA, OPS),
+            Part(
+                "The agent read the reason.",
+                denied.thread_says("dropped by people"),
+                ADA,
+                OPS,
+                spot=denied.at_thread,
+            ),
         ],
         set_up=begin_both,
+        begun_by=story.said,
     )
 
 

@@ -26,6 +26,7 @@ def expiry(world: World) -> Scenario:
                 story.under_card("still waits for a decision"),
                 GRACE,
                 APPROVALS,
+                spot=story.at_card(thread=True),
             ),
             Part(
                 "Nobody answered: the card expired, and nothing was sent.",
@@ -150,7 +151,7 @@ def race(world: World) -> Scenario:
         await asyncio.gather(*(click() for click in clicks))
 
     def too_late(slack: FakeSlack) -> bool:
-        return any(story.told(user, "Already ")(slack) for user in (GRACE, LINUS))
+        return any(story.told(user, "already")(slack) for user in (GRACE, LINUS))
 
     return story.told_as(
         "race",

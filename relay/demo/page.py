@@ -3,6 +3,8 @@
 import gc
 import io
 import os
+import shlex
+import shutil
 import socket
 import sys
 import threading
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from relay.demo.places import ADA, GRACE, GUEST, LINUS, STRANGER
 from relay.demo.scenarios import commands, scenarios
-from relay.demo.world import Pace, World, world
+from relay.demo.world import Pace, World, store_url, world
 from relay.sandbox.slack.page import Page
 
 USUAL_PORT = 8420
@@ -42,6 +44,7 @@ async def serve_page(folder: Path, log: io.StringIO, port: int | None, *, browse
     """Serve the page until the relay ends or this is cancelled."""
     async with world(folder, Pace(), log) as made, opened(made, port) as page:
         gc.freeze()  # what stands now stands until the end, which then comes at once
+        print(_record(store_url(folder)))
         print(f"The workspace is open at {page.url} — Ctrl-C ends it.", flush=True)
         if browser:
             _open_browser(page.url)
@@ -61,6 +64,22 @@ async def opened(made: World, port: int | None) -> AsyncIterator[Page]:
         kinds={LINUS: "approver"},
     ) as page:
         yield page
+
+
+def _record(url: str) -> str:
+    """Return where the record is kept, and what reads it from another terminal."""
+    where = f"RELAY_STORE_URL={shlex.quote(url)} {_relay()} audit"
+    return f"Until it ends, its record is kept in {url}; another terminal reads it:\n  {where} export\n  {where} verify"
+
+
+def _relay() -> str:
+    """Return how this program is called, as it was called here."""
+    called = Path(sys.argv[0])
+    if called.name != "relay":
+        return f"{shlex.quote(sys.executable)} -m relay"
+    on_the_path = shutil.which("relay")
+    same = on_the_path is not None and Path(on_the_path).resolve() == called.resolve()
+    return "relay" if same else shlex.quote(sys.argv[0])
 
 
 def _free(port: int) -> int:

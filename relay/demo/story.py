@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.demo.places import ADA, APPROVALS, OPS
-from relay.demo.words import ever_said, everything, says
+from relay.demo.words import ever_said, everything, quotes, says
 from relay.demo.world import World
 from relay.sandbox.slack import FakeSlack, Message, View
-from relay.sandbox.slack.page import Scenario, Step
+from relay.sandbox.slack.page import Scenario, Spot, Step
 
-_EFFECT = 30.0
-_SETTLED = 5.0
+_SETTLED = 30.0
+_TRIES = 5
 _CODE = re.compile(r"Code `(\w+)`")
 Blocks = list[dict[str, Any]]
 Done = Callable[[FakeSlack], bool]
+Seen = Callable[[FakeSlack], Spot | None]
 Act = Callable[[], Awaitable[Any]]
 Others = Callable[[], Coroutine[Any, Any, None]]
 
@@ -33,13 +34,17 @@ class StuckError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """One step of a story; without `act` it comes by itself, or by what others do."""
+    """One step of a story; without `act` it comes by itself, or by what others do.
+
+    `spot` is where it shows, if not where its place says: on the story's card, or in its thread.
+    """
 
     text: str
     done: Done
     person: str = ""
     place: str = ""
     act: Act | None = None
+    spot: Seen | None = None
 
 
 class Story:
@@ -55,6 +60,7 @@ class Story:
         self._since = ""
         self._number = 0  # of the telling: an earlier one that is still under way ends itself
         self._typed = False
+        self._decided = self._received = 0  # how many decisions and messages had reached the agent before
         self._parts: Sequence[Part] = ()
         self._set_up: Act = self.ask
         self._others: Others | None = None
@@ -69,12 +75,16 @@ class Story:
         *,
         set_up: Act | None = None,
         others: Others | None = None,
+        begun_by: str = "",
     ) -> Scenario:
         """Return the scenario of it; `set_up` is done at its start, `others` act when their time has come."""
         self._parts, self._others = parts, others
         self._set_up = set_up or self.ask
-        steps = [Step(one.text, self._since_begun(one.done), one.person, one.place) for one in parts]
-        return Scenario(name, title, about, steps, self.stage, self.play)
+        steps = [
+            Step(one.text, self._since_begun(one.done), one.person, one.place, self._spot(one))
+            for one in parts
+        ]
+        return Scenario(name, title, about, steps, self.stage, self.play, begun_by)
 
     async def stage(self) -> None:
         """Begin it, maybe anew, and do what comes before its first step."""
@@ -90,16 +100,30 @@ class Story:
             self._acting.cancel()
         self._number += 1
         self._since = self.slack.workspace.new_ts()
+        self._decided = len(self.world.site.decisions)
+        self._received = len(self.world.site.received)
         self.slack.workspace.changed()
 
     async def _settled(self) -> None:
         """Let what was asked for in an earlier telling come first: else it would be taken for the new one's."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SETTLED if self._typed else 0):
-                await self.slack.workspace.until(
-                    lambda: (self.root() is not None and (bool(self.cards()) or not self.asked)) or None
-                )
+                await self.slack.workspace.until(lambda: self._is_settled() or None)
         self._typed = False
+
+    def _is_settled(self) -> bool:
+        if self.root() is None:
+            return False
+        if not self.asked or self.cards():
+            return True
+        # Where a rule allows the call, the turn ends without a card.
+        turns = self._conversations()
+        return bool(turns) and not any(map(self.world.site.busy, turns))
+
+    def _conversations(self) -> set[str]:
+        """Return in which conversations the agent heard the story's sentence since it began."""
+        heard = self.world.site.received[self._received :]
+        return {one.conversation_id for one in heard if self.said in one.content}
 
     async def play(self) -> None:
         """Do what is left of it. Raises StuckError where somebody took it elsewhere."""
@@ -123,7 +147,7 @@ class Story:
     async def _see(self, part: Part, number: int) -> None:
         try:
             # What somebody was to do has been done by now: only its effect is waited for.
-            async with asyncio.timeout(_EFFECT if part.act else self.world.pace.longest):
+            async with asyncio.timeout(self.world.pace.effect if part.act else self.world.pace.longest):
                 await self.slack.workspace.until(
                     lambda: self._number != number or part.done(self.slack) or None
                 )
@@ -132,6 +156,9 @@ class Story:
 
     def _since_begun(self, done: Done) -> Done:
         return lambda slack: bool(self._since) and done(slack)
+
+    def _spot(self, part: Part) -> Seen | None:
+        return part.spot or {APPROVALS: self.at_card(), self.place: self.at_thread}.get(part.place)
 
     # What is there.
 
@@ -151,7 +178,7 @@ class Story:
 
     def root(self) -> Message | None:
         """Return the message that quotes what Ada typed."""
-        begins = (one for one in self.news(self.place) if one.thread_ts is None and says(one, self.said))
+        begins = (one for one in self.news(self.place) if one.thread_ts is None and quotes(one, self.said))
         return next(begins, None)
 
     def thread(self) -> list[Message]:
@@ -196,8 +223,30 @@ class Story:
         return lambda _: any(ever_said(one, words) for one in self.thread())
 
     def told(self, user: str, words: str = "") -> Done:
-        """Return whether a person was told some words alone."""
-        return lambda _: any(words in text for text in self.news_for(user))
+        """Return whether a person was told some words alone, given in small letters."""
+        return lambda _: any(words in text.lower() for text in self.news_for(user))
+
+    def changed(self, _: FakeSlack) -> bool:
+        """Whether an approver has changed what the agent asked for, in whatever way."""
+        turns = self._conversations()
+        decisions = self.world.site.decisions[self._decided :]
+        return any(one.updated_input is not None and one.conversation_id in turns for one in decisions)
+
+    # Where a step shows.
+
+    def at_card(self, number: int = 1, *, thread: bool = False) -> Seen:
+        """Return what finds one of the story's cards, or the thread under it."""
+
+        def spot(_: FakeSlack) -> Spot | None:
+            found = self.cards()[number - 1 : number] if self._since else []
+            return next((Spot(one.ts, one.ts if thread else "") for one in found), None)
+
+        return spot
+
+    def at_thread(self, _: FakeSlack) -> Spot | None:
+        """Find the thread of what Ada typed."""
+        root = self.root() if self._since else None
+        return Spot("", root.ts) if root else None
 
     # What people do.
 
@@ -232,17 +281,25 @@ class Story:
 
     async def _opened(self, user: str, form: str) -> View:
         before = {view.id for view in self.slack.views}
+
+        def newest() -> View | None:
+            view = self.slack.modal_of(user)
+            return view if view is not None and view.id not in before else None
+
+        for _ in range(_TRIES):
+            await self._press(user, form)
+            with contextlib.suppress(TimeoutError):
+                # What has not opened by then never opens: the app was too slow, and asks to press again.
+                async with asyncio.timeout(self.slack.workspace.trigger_lifetime):
+                    return await self.slack.workspace.until(newest)
+        raise AssertionError(f"The form {form} does not open.")
+
+    async def _press(self, user: str, form: str) -> None:
         card = self.card()
         if any(_elements([card.blocks], form)):
             await self.slack.click(user, APPROVALS, card.ts, form)
         else:
             await self.slack.click(user, APPROVALS, card.ts, "more", value=_option(card, form))
-
-        def newest(slack: FakeSlack) -> View | None:
-            view = slack.modal_of(user)
-            return view if view is not None and view.id not in before else None
-
-        return await self.slack.wait_for(newest)
 
     def replies(self, user: str, text: str) -> Act:
         """Return what writes something in the thread of what Ada typed."""

@@ -81,6 +81,12 @@ def everything(blocks: Any) -> str:
     return "\n".join(_said(blocks))
 
 
+def quotes(message: Message, words: str) -> bool:
+    """Return whether a message says some words now, however they are spaced and in capitals or not."""
+    shown = " ".join([message.text, everything(message.blocks)])
+    return " ".join(words.casefold().split()) in " ".join(shown.casefold().split())
+
+
 def says(message: Message, words: str) -> bool:
     """Return whether a message says some words now."""
     return words in message.text or words in everything(message.blocks)

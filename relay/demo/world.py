@@ -96,6 +96,7 @@ class Pace:
     word: float = 0.04
     remind_after: str = "15s"
     expires_after: str = "45s"
+    effect: float = 30.0  # before what somebody did is taken to have none
     longest: float = 120.0  # before a step that does not come is given up
 
 
@@ -179,9 +180,14 @@ def settings(slack: FakeSlack, folder: Path) -> dict[str, str]:
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_API_URL": slack.api_url,
         "RELAY_APPROVALS_CHANNEL": APPROVALS,
-        "RELAY_STORE_URL": f"sqlite:///{folder}/relay.db",
+        "RELAY_STORE_URL": store_url(folder),
         "RELAY_PORT": "0",
     }
+
+
+def store_url(folder: Path) -> str:
+    """Return where the record of a world in a folder is kept."""
+    return f"sqlite:///{folder}/relay.db"
 
 
 async def _first(wanted: Awaitable[Any], running: "asyncio.Task[None]") -> None:

@@ -134,6 +134,10 @@ class Tab:
         """Return the input of the modal in a block."""
         return self.modal.locator(f"[data-block-id='{block_id}']").locator("input, textarea").first
 
+    def radio(self, value: str) -> Locator:
+        """Return a radio button of the modal."""
+        return self.modal.locator(f"input[type=radio][value='{value}']")
+
     @property
     def submit(self) -> Locator:
         """The button that sends a modal."""

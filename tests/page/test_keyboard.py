@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.async_api import expect
+from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.demo.places import ADA, APPROVALS, GRACE, GUEST, LINUS, STRANGER
 from relay.demo.words import says
@@ -87,7 +88,9 @@ async def test_a_modal_is_filled_in_and_sent_by_keyboard(here: Here) -> None:
     await expect(tab.modal).to_be_visible()
     await press(tab, "Control+Enter")
     await expect(tab.modal.locator(".bk-error")).to_be_visible()
-    await tab.focused("#modal textarea[aria-invalid]")
+    await tab.focused("#modal [aria-invalid] input")
+    await press(tab, "ArrowUp")  # the last of them: words of one's own
+    await reach(tab, "#modal textarea")
     await tab.window.keyboard.type("Keep them.")
     await reach(tab, "#modal .modal-foot .primary")
     await press(tab, "Enter")
@@ -105,6 +108,78 @@ async def test_escape_leaves_a_modal_and_gives_the_focus_back(here: Here) -> Non
     await expect(tab.window.locator("#modal")).to_be_hidden()
     await tab.focused(on_card(card.ts, "edit"))
     assert says(card, "approval needed")
+
+
+async def test_enter_held_down_takes_a_command_and_does_not_send_it(here: Here) -> None:
+    tab = await here.tab()
+    await reach(tab, "#main textarea")
+    await press(tab, "/")
+    await expect(tab.offers.first).to_be_visible()
+    await tab.window.keyboard.down("Enter")
+    await tab.window.keyboard.down("Enter")  # as a key that is held repeats itself
+    await tab.window.keyboard.up("Enter")
+    await expect(tab.box).to_have_value("/letta ")
+    await press(tab, "Backspace")
+    await expect(tab.box).to_have_value("/letta")
+    assert not here.slack.ephemerals
+
+
+async def test_escape_leaves_one_thing_at_a_time(here: Here) -> None:
+    card = await here.card("clean up old builds")
+    tab = await here.tab(GRACE, APPROVALS, card.ts)
+    await reach(tab, on_card(card.ts, "more"))
+    await press(tab, "Enter")
+    await expect(tab.menu).to_be_visible()
+    await press(tab, "Escape")
+    await expect(tab.menu).to_have_count(0)
+    await reach(tab, on_card(card.ts, "edit"))
+    await press(tab, "Enter")
+    await expect(tab.modal).to_be_visible()
+    await press(tab, "Escape")
+    await expect(tab.window.locator("#modal")).to_be_hidden()
+    await expect(tab.thread).to_be_visible()
+    await press(tab, "Escape")
+    await expect(tab.thread).to_be_hidden()
+
+
+async def test_escape_leaves_the_uppermost_modal_and_the_cross_all_of_them(here: Here) -> None:
+    tab = await here.tab()
+    client = AsyncWebClient(here.slack.bot_token, here.slack.api_url)
+    for number in range(3):
+        view = {"type": "modal", "title": plain(f"Number {number}"), "blocks": []}
+        await client.views_open(trigger_id=here.slack.workspace.new_trigger(ADA), view=view)
+    await expect(tab.modal).to_contain_text("Number 2")
+    await press(tab, "Escape")
+    await expect(tab.modal).to_contain_text("Number 1")
+    await reach(tab, "#modal [aria-label='Close this dialog']", "Shift+Tab")
+    await press(tab, "Enter")
+    await expect(tab.window.locator("#modal")).to_be_hidden()
+    assert here.slack.modal_of(ADA) is None
+
+
+def plain(words: str) -> dict[str, str]:
+    return {"type": "plain_text", "text": words}
+
+
+SHOWN = """() => {
+  const one = document.activeElement;
+  const marked = [one, one.closest(".frame")].filter(Boolean).map((each) => getComputedStyle(each));
+  const outlined = (style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+  return one === document.body || marked.some((style) => style.boxShadow !== "none" || outlined(style));
+}"""
+
+
+@pytest.mark.parametrize("form", ["", "edit", "deny_reason"])
+async def test_whatever_has_the_focus_shows_it(here: Here, form: str) -> None:
+    card = await here.card("deploy the site")
+    tab = await here.tab(GRACE, APPROVALS, card.ts)
+    if form:
+        await reach(tab, on_card(card.ts, form))
+        await press(tab, "Enter")
+        await expect(tab.modal).to_be_visible()
+    for _ in range(15 if form else 50):
+        await press(tab, "Tab")
+        assert await tab.window.evaluate(SHOWN), await tab.window.evaluate("document.activeElement.outerHTML")
 
 
 async def test_the_focus_stays_within_an_open_modal(here: Here) -> None:
@@ -133,6 +208,7 @@ async def test_a_menu_is_walked_with_arrows(here: Here) -> None:
     await press(tab, "Enter")
     await expect(tab.modal).to_be_visible()
     await tab.focused("#modal input")
+    await press(tab, "Space")
     await reach(tab, "#modal textarea")
     await tab.window.keyboard.type("renewed by hand")
     await press(tab, "Control+Enter")

@@ -247,6 +247,17 @@ async def test_a_dismissed_modal_is_told_of_where_the_app_wants_it(stage: Stage)
     assert (stage.heard[0]["type"], stage.heard[0]["view"]["private_metadata"]) == ("view_closed", "apr_1")
 
 
+async def test_a_stack_is_dismissed_as_a_whole_and_told_of_from_the_uppermost_down(stage: Stage) -> None:
+    for number, told in enumerate((True, False, True)):
+        await stage.open(asks(), notify_on_close=told, private_metadata=str(number))
+    others = await stage.open(asks(), user=GRACE, notify_on_close=True)
+    acks = await stage.slack.clear_views(ADA)
+    assert [ack.ok for ack in acks] == [True, True]
+    assert (stage.slack.modal_of(ADA), stage.slack.modal_of(GRACE)) == (None, others)
+    assert [one["view"]["private_metadata"] for one in stage.heard] == ["2", "0"]
+    assert all(one["is_cleared"] for one in stage.heard)
+
+
 async def test_a_choice_in_a_modal_is_told_with_all_that_is_filled_in(stage: Stage) -> None:
     view = await stage.open(asks(), actions("static_select", **AB))
     stage.slack.fill(ADA, view, {"b": {"a": "half"}})

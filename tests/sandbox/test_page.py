@@ -15,7 +15,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.sandbox.slack import FakeSlack, View
-from relay.sandbox.slack.page import Command, Page, Scenario, Step
+from relay.sandbox.slack.page import Command, Page, Scenario, Spot, Step
 from tests.sandbox.test_fake_slack import ADA, GRACE, OPS, client_of, section
 from tests.sandbox.test_fake_slack_views import ANY, modal, words
 
@@ -135,11 +135,18 @@ async def stage() -> AsyncIterator[Stage]:
         async def fail() -> None:
             raise AssertionError("The agent is away.\nA long report")
 
-        said = Step("Say something.", lambda seen: bool(seen.channels[OPS].messages), ADA, OPS)
-        far = Step("Say a third thing.", lambda seen: bool(seen.channels[OPS].messages[2]), place="home")
+        def newest(seen: FakeSlack) -> Spot:
+            return Spot(seen.channels[OPS].messages[-1].ts, "thread")
+
+        async def begin_typed() -> None:
+            staged.append(f"typed {len(made.heard)}")
+
+        said = Step("Say something.", lambda seen: bool(seen.channels[OPS].messages), ADA, OPS, newest)
+        far = Step("Say a third thing.", lambda seen: bool(seen.channels[OPS].messages[2]), place=OPS)
         scenarios = [
             Scenario("walk", "A walk", "What it shows.", [said, far], begin, play),
             Scenario("broken", "A broken one", "Fails.", [said], fail),
+            Scenario("typed", "A typed one", "Begins itself.", [far, said], begin_typed, begun_by="do this"),
         ]
         commands = [Command("/letta", "Ask the agent", "[message]", ["status", "approve CODE"])]
         async with Page(slack, commands=commands, scenarios=scenarios, title="A test") as page:
@@ -329,6 +336,17 @@ class TestActs:
             assert (await tab.act("close", view=view.id))["ok"]
             await tab.until(lambda one: one.pieces["modals"] == [])
 
+    async def test_one_modal_is_closed_or_all_of_a_stack(self, stage: Stage) -> None:
+        async with stage.tab() as tab:
+            titles = [words(title) for title in ("1", "2", "3")]
+            [*_, top] = [await opened(stage, field_of(), title=one, notify_on_close=True) for one in titles]
+            assert (await tab.act("close", view=top.id))["ok"]
+            [_, below] = await tab.until(lambda one: len(one.pieces["modals"]) == 2 and one.pieces["modals"])
+            assert (await tab.act("close", view=below["id"], all=True))["ok"]
+            await tab.until(lambda one: one.pieces["modals"] == [])
+        closed = [(one["view"]["title"]["text"], one["is_cleared"]) for one in stage.heard]
+        assert closed == [("3", False), ("2", True), ("1", True)]
+
     async def test_the_home_tab_is_opened_and_a_turn_stopped(self, stage: Stage) -> None:
         async with stage.tab() as tab:
             await tab.act("open_home", tab="home")
@@ -409,6 +427,28 @@ class TestScenarios:
             assert (await tab.act("play", scenario="walk"))["ok"]
             await tab.until(lambda one: one.said(OPS) == ["played"])
         assert stage.staged == ["begun"]
+
+    async def test_where_a_step_shows_is_told_once_it_is_there(self, stage: Stage) -> None:
+        def spot(tab: Tab) -> Any:
+            step = tab.pieces["scenarios"][0]["steps"][0]
+            return step["ts"] and (step["ts"], step["thread_ts"])
+
+        async with stage.tab() as tab:
+            await tab.act("start", scenario="walk")
+            assert spot(tab) == ""
+            ts = str((await stage.client.chat_postMessage(channel=OPS, text="one"))["ts"])
+            assert await tab.until(spot) == (ts, "thread")
+
+    async def test_one_that_a_command_begins_is_begun_before_the_command_comes(self, stage: Stage) -> None:
+        async with stage.tab() as tab:
+            for channel, text in ((OPS, "/letta do that"), (SHARED, "/letta do this")):
+                await tab.act("slash", channel=channel, text=text)
+            assert stage.staged == []
+            for _ in range(2):
+                await tab.act("slash", channel=OPS, text="/letta please Do  this")
+            await tab.until(lambda one: one.pieces["scenarios"][2]["started"])
+        assert stage.staged == ["typed 2"]
+        assert len(stage.heard) == 4
 
     async def test_one_that_fails_says_why(self, stage: Stage) -> None:
         async with stage.tab() as tab:

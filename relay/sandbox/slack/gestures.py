@@ -101,11 +101,11 @@ def submission(workspace: Workspace, user: str, view: View, values: dict[str, di
     return payload | {"view": told, "response_urls": []}
 
 
-def closing(workspace: Workspace, user: str, view: View) -> Json:
-    """Return the `view_closed` of a modal that somebody dismissed."""
+def closing(workspace: Workspace, user: str, view: View, *, cleared: bool = False) -> Json:
+    """Return the `view_closed` of a modal that somebody dismissed; `cleared`: with all of its stack."""
     payload = _interaction(workspace, "view_closed", user)
     del payload["trigger_id"]
-    return payload | {"view": with_state(view), "is_cleared": False}
+    return payload | {"view": with_state(view), "is_cleared": cleared}
 
 
 def event(workspace: Workspace, happened: Json) -> Json:

@@ -73,6 +73,17 @@ class Screens:
             return None
         return await self._deliveries.deliver("view_closed", gestures.closing(self.workspace, user, shown))
 
+    async def clear_views(self, user: str) -> list[Ack]:
+        """Dismiss all modals of a stack; return how the app answered of those that it wanted to know."""
+        stack = [one for one in reversed(self.workspace.views) if one.user == user and one.is_open]
+        modals = [one for one in stack if one.view["type"] == "modal"]
+        for one in modals:
+            one.is_open = False
+        self.workspace.changed()
+        wanted = (one for one in modals if one.view["notify_on_close"])
+        told = (gestures.closing(self.workspace, user, one, cleared=True) for one in wanted)
+        return [await self._deliveries.deliver("view_closed", one) for one in told]
+
     def submission_payload(
         self, user: str, view: View | str, values: dict[str, dict[str, Any]] | None = None, **overrides: Any
     ) -> Json:

@@ -63,7 +63,9 @@ class Acts:
             )
         if act.get("thread_ts"):
             raise ActError(f"{command} is not supported in threads. Sorry!")
-        await self._slack.slash(user, place.id, (found[2] or "").strip(), command)
+        words = (found[2] or "").strip()
+        await self._lessons.typed(place.id, words)
+        await self._slack.slash(user, place.id, words, command)
 
     async def _say(self, user: str, act: Json) -> None:
         place, words = self._place(user, act), _text(act, "text").strip()
@@ -114,7 +116,11 @@ class Acts:
         self._check(await self._slack.submit_view(user, view))
 
     async def _close(self, user: str, act: Json) -> None:
-        await self._slack.close_view(user, self._view(user, act))
+        view = self._view(user, act)
+        if act.get("all"):
+            await self._slack.clear_views(user)
+        else:
+            await self._slack.close_view(user, view)
 
     async def _press_stop(self, user: str, act: Json) -> None:
         place, ts = self._place(user, act), _text(act, "thread_ts")

@@ -12,21 +12,34 @@ _NOT_THERE_YET = (LookupError, AttributeError, TypeError, ValueError, AssertionE
 
 
 @dataclass(frozen=True)
+class Spot:
+    """The message at which something happens, and the root of the thread to open, "" for none."""
+
+    ts: str = ""
+    thread_ts: str = ""
+
+
+@dataclass(frozen=True)
 class Step:
     """One thing to do or to see; `person` and `place` say who to be and where to look, "" for no matter.
 
-    A place is a channel's id, "home" for the app's Home tab, or "dm" for the conversation with the app.
+    A place is a channel's id, "home" for the app's Home tab, or "dm" for the conversation with the app;
+    `spot` finds what to look at there, None while it is not there yet.
     """
 
     text: str
     done: Callable[[FakeSlack], bool]
     person: str = ""
     place: str = ""
+    spot: Callable[[FakeSlack], Spot | None] | None = None
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A named walk: `stage` sets it up, `play` does by itself what is left of it."""
+    """A named walk: `stage` sets it up, `play` does by itself what is left of it.
+
+    Who types `begun_by` after a command, where its first step is, begins it too.
+    """
 
     name: str
     title: str
@@ -34,6 +47,7 @@ class Scenario:
     steps: Sequence[Step]
     stage: Callable[[], Awaitable[None]]
     play: Callable[[], Awaitable[None]] | None = None
+    begun_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class _Run:
     """How far a scenario has come: a step that was done once stays done until the next start."""
 
     done: set[int] = field(default_factory=set)
+    spots: dict[int, Spot] = field(default_factory=dict)
     started: bool = False
     doing: str = ""
     error: str = ""
@@ -74,6 +89,14 @@ class Lessons:
             return "This scenario is busy: wait until it has gone on."
         self._runs[name] = _Run()
         return await self._do(name, "starting", self._scenarios[name].stage)
+
+    async def typed(self, place: str, words: str) -> None:
+        """Begin what somebody is about to begin with a command, unless it is under way or done."""
+        for name, scenario in self._scenarios.items():
+            run = self._runs[name]
+            begins = scenario.begun_by and _plain(scenario.begun_by) in _plain(words)
+            if begins and scenario.steps[0].place == place and not (run.started or run.doing):
+                await self.start(name)
 
     async def play(self, name: str) -> str:
         """Do the rest of a scenario, from its start where it has not begun, and return what went wrong."""
@@ -103,14 +126,17 @@ class Lessons:
         return run.error
 
     def look(self) -> bool:
-        """Tick what is done by now and return whether anything was ticked."""
+        """Tick what is done by now and return whether anything was ticked, or has come into sight."""
         found = False
         for name, run in self._runs.items():
             # While a scenario is set up, what its steps look for may still be there from the last time.
             if run.started and run.doing != "starting" and not self._finished(name):
-                new = {n for n, step in enumerate(self._scenarios[name].steps) if self._is_done(step)}
-                found = found or not new <= run.done
+                steps = self._scenarios[name].steps
+                new = {n for n, step in enumerate(steps) if self._is_done(step)}
+                spots = {n: spot for n, step in enumerate(steps) if (spot := self._spot(step))}
+                found = found or not new <= run.done or not spots.items() <= run.spots.items()
                 run.done |= new
+                run.spots |= spots
         return found
 
     async def watch(self, every: float) -> None:
@@ -130,13 +156,11 @@ class Lessons:
 
     def _told(self, scenario: Scenario) -> Json:
         run = self._runs[scenario.name]
-        steps = [
-            {"text": step.text, "person": step.person, "place": step.place, "done": number in run.done}
-            for number, step in enumerate(scenario.steps)
-        ]
+        steps = [_step(step, n in run.done, run.spots.get(n)) for n, step in enumerate(scenario.steps)]
         told: Json = {"name": scenario.name, "title": scenario.title, "about": scenario.about, "steps": steps}
         plays = scenario.play is not None
-        return told | {"started": run.started, "doing": run.doing, "error": run.error, "plays": plays}
+        so_far = {"started": run.started, "doing": run.doing, "error": run.error}
+        return told | so_far | {"plays": plays, "begun_by": scenario.begun_by}
 
     def _finished(self, name: str) -> bool:
         return len(self._runs[name].done) == len(self._scenarios[name].steps)
@@ -146,3 +170,20 @@ class Lessons:
             return bool(step.done(self._slack))
         except _NOT_THERE_YET:
             return False
+
+    def _spot(self, step: Step) -> Spot | None:
+        try:
+            return step.spot(self._slack) if step.spot else None
+        except _NOT_THERE_YET:
+            return None
+
+
+def _step(step: Step, done: bool, spot: Spot | None) -> Json:
+    """Return a step as the page shows it."""
+    told: Json = {"text": step.text, "person": step.person, "place": step.place, "done": done}
+    return told | {"ts": spot.ts if spot else "", "thread_ts": spot.thread_ts if spot else ""}
+
+
+def _plain(words: str) -> str:
+    """Return words without what people vary: capitals, and how much space stands between."""
+    return " ".join(words.casefold().split())

@@ -10,7 +10,17 @@ MOST_MESSAGES = 400
 MOST_WHISPERS = 200
 # What Slack itself says for an app that gave no good answer to a command.
 FAILURES = {"operation_timeout", "dispatch_failed", "invalid_command_response"}
-_SEEN_OF_VIEW = ("type", "title", "submit", "close", "blocks", "callback_id", "previous_view_id", "hash")
+_SEEN_OF_VIEW = (
+    "type",
+    "title",
+    "submit",
+    "close",
+    "blocks",
+    "callback_id",
+    "previous_view_id",
+    "hash",
+    "clear_on_close",
+)
 _KINDS = {"U0REQUESTER": "requester", "U0APPROVER": "approver"}
 
 

@@ -10,7 +10,7 @@ import { ThreadPane } from "./thread.js";
 import { placeName } from "./words.js";
 
 const TOAST_FOR = 8000;
-const WIDE = matchMedia("(min-width: 1200px)");
+const WIDE = matchMedia("(min-width: 1000px)"); // the panel beside has room of its own
 const byId = (id) => document.getElementById(id);
 
 class Page {
@@ -31,7 +31,7 @@ class Page {
     this.beside = new ThreadPane(this.store, byId("thread"), this);
     this.modals = new Modals(this.store, byId("modal"));
     this.scenarios = new Scenarios(this.store, byId("guide"), {
-      visit: (person, place) => this.visit(person, place), tell: (words) => this.tell(words), hide: () => this.toggleGuide(),
+      visit: (...where) => this.visit(...where), tell: (words) => this.tell(words), hide: () => this.toggleGuide(),
     });
     document.addEventListener("keydown", (event) => this.#pressed(event));
     document.addEventListener("click", (event) => this.#clicked(event));
@@ -60,20 +60,35 @@ class Page {
     if (!answer.ok) this.tell(answer.error);
   }
 
-  /** Becomes somebody and goes somewhere; "" leaves it as it is. */
-  async visit(person, place) {
+  /**
+   * Becomes somebody and goes somewhere, "" leaves it as it is: to the message `ts`, or the thread under
+   * `thread_ts`, where there is one; `words` are put into an empty box. `watching` leaves the focus where it is.
+   */
+  async visit(person, place, { ts = "", thread_ts = "", words = "" } = {}, watching = false) {
+    // A panel that lies over what one is led to would hide it.
+    if (this.#guide && !WIDE.matches) this.toggleGuide();
+    const going = { place: place || this.place, ts, thread_ts, words, watching };
     if (person && person !== this.store.me) {
-      this.going = place || this.place;
+      this.going = going;
       const answer = await this.store.act("be", { user: person });
-      if (!answer.ok) this.tell(answer.error);
-    } else if (place) this.go(place);
+      if (answer.ok) return;
+      this.going = null;
+      this.tell(answer.error);
+    } else if (place) this.#reach(going);
   }
 
-  openThread(ts) {
+  #reach({ place, ts, thread_ts, words, watching }) {
+    this.go(place);
+    if (thread_ts) this.openThread(thread_ts, !watching);
+    else if (ts) this.middle.list.pointTo(ts, !watching);
+    if (words && !this.middle.composer.box.value) this.middle.composer.fill(words);
+  }
+
+  openThread(ts, focus = true) {
     this.#opener = ts;
     this.thread = ts;
     this.show();
-    this.beside.composer.box.focus();
+    if (focus) this.beside.composer.box.focus();
   }
 
   closeThread() {
@@ -148,6 +163,7 @@ class Page {
     byId("guide").hidden = !this.#guide || !number;
     this.middle.guideIs(this.#guide, number);
     byId("layout").classList.toggle("with-thread", !byId("thread").hidden);
+    byId("layout").classList.toggle("with-guide", !byId("guide").hidden);
     this.#nameIt();
   }
 
@@ -178,9 +194,10 @@ class Page {
 
   // The first that is heard as somebody: go where was meant, and ask for what the app shows there.
   #arrived() {
-    const going = this.going ?? this.place;
+    const going = this.going ?? { place: this.place };
     this.going = null;
-    if (going === "home" || going.startsWith("D") || going !== this.place) queueMicrotask(() => this.go(going));
+    const { place } = going;
+    if (place === "home" || place.startsWith("D") || place !== this.place || going.ts || going.thread_ts || going.words) queueMicrotask(() => this.#reach(going));
   }
 
   #announce(names) {
@@ -201,7 +218,7 @@ class Page {
     if (!skip) return;
     if (skip.dataset.skip.includes("guide") && !this.#guide) this.#setGuide(true);
     const there = skip.dataset.skip.split(",").flatMap((one) => [...document.querySelectorAll(one)]);
-    there.find((one) => one.offsetParent)?.focus();
+    there.find((one) => one.checkVisibility({ visibilityProperty: true }))?.focus();
   }
 
   // A link to a message of this workspace leads there, within the page.
@@ -226,6 +243,7 @@ class Page {
       this.#step(event.key === "ArrowUp" ? -1 : 1);
     } else if (event.key === "Escape") {
       if (byId("layout").classList.contains("with-sidebar")) byId("layout").classList.remove("with-sidebar");
+      else if (this.#guide && !WIDE.matches) this.toggleGuide();
       else if (this.thread) this.closeThread();
     }
   }

@@ -125,5 +125,5 @@ function welcome(store, fill) {
     make("h2", {}, "Welcome to a workspace of your own"),
     make("p", {}, `It looks like Slack, but runs on this machine alone: no account, nothing sent anywhere. ${app} is real, and so is its connection; only Slack and the agent are stand-ins.`),
     make("p", { class: "first" }, "Type ", make("code", {}, FIRST_WORDS), " below and press Enter.", " ", take),
-    make("p", { class: "quiet" }, "The agent will ask before it runs a tool. Change who you are in the left column to see what each person may do."));
+    make("p", { class: "quiet" }, "With it begin the ", make("em", {}, "First steps"), " of ", make("em", {}, "Things to try"), ": they tick along and say what comes next, and as whom. Who you are is chosen in the left column."));
 }

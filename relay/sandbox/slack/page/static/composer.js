@@ -118,7 +118,8 @@ export class Composer {
       meant();
     } else if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
       event.preventDefault();
-      this.#send();
+      // Held down a moment too long, the Enter that took a command must not send it too.
+      if (!event.repeat) this.#send();
     }
   }
 

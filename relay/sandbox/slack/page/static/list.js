@@ -7,12 +7,15 @@ import { dayName } from "./words.js";
 
 const SAME_BREATH = 300;
 const NEAR_THE_END = 60;
+const POINTED_FOR = 4000;
 
 /** A scrolling list of messages in `root`. */
 export class MessageList {
   #atEnd = true;
   #place = null;
   #newest = "";
+  #pointed = "";
+  #fading = null;
 
   constructor(label) {
     this.items = make("div", { class: "items" });
@@ -31,6 +34,7 @@ export class MessageList {
     const moved = place !== this.#place;
     if (moved) this.items.replaceChildren();
     keyed(this.items, items);
+    this.#mark();
     if (moved || this.#atEnd) this.toEnd();
     else if (newest > this.#newest) this.jump.hidden = false;
     this.#place = place;
@@ -44,15 +48,33 @@ export class MessageList {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** Brings one message before the eyes, and the focus to it. */
-  pointTo(ts) {
-    const there = this.items.querySelector(`[data-ts="${CSS.escape(ts)}"]`);
+  /** Brings one message before the eyes, marked for a while, and the focus to it unless that shall stay. */
+  pointTo(ts, focus = true) {
+    const there = this.#at(ts);
     if (!there) return;
     this.#atEnd = false;
+    this.#pointed = ts;
+    this.#mark();
+    clearTimeout(this.#fading);
+    this.#fading = setTimeout(() => this.#fade(), POINTED_FOR);
+    there.scrollIntoView({ block: there.offsetHeight < this.scroller.clientHeight ? "center" : "start" });
+    if (!focus) return;
     there.tabIndex = -1;
-    there.classList.add("pointed");
-    there.scrollIntoView({ block: "center" });
     there.focus({ preventScroll: true });
+  }
+
+  #at(ts) {
+    return this.items.querySelector(`[data-ts="${CSS.escape(ts)}"]`);
+  }
+
+  // A message that is drawn anew meanwhile is marked again.
+  #mark() {
+    if (this.#pointed) this.#at(this.#pointed)?.classList.add("pointed");
+  }
+
+  #fade() {
+    this.#at(this.#pointed)?.classList.remove("pointed");
+    this.#pointed = "";
   }
 
   #scrolled() {

@@ -77,9 +77,15 @@ export class Modals {
     this.#shown = top;
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#dialog.querySelector(".modal-body").scrollTop = scrolled;
-    if (newly) (this.#dialog.querySelector("[aria-invalid]") ?? this.#dialog.querySelector(".modal-foot button:last-child"))?.focus();
+    if (newly) this.#toWrong();
     else if (mark) refocus(this.#dialog, mark);
     else if (!same) this.#first();
+  }
+
+  #toWrong() {
+    const wrong = this.#dialog.querySelector("[aria-invalid]");
+    // A group of boxes has no focus of its own.
+    (wrong?.querySelector("input") ?? wrong ?? this.#dialog.querySelector(".modal-foot button:last-child"))?.focus();
   }
 
   #first() {
@@ -96,14 +102,14 @@ export class Modals {
     body.dataset.wrong = Object.keys(errors).join(" ");
     return [
       make("header", { class: "modal-head" }, back, make("h2", { id: "modal-title" }, view.title.text),
-        make("button", { type: "button", class: "plain", "aria-label": "Close this dialog", onclick: () => this.#close() }, "✕")),
+        make("button", { type: "button", class: "plain", "aria-label": "Close this dialog", onclick: () => this.#close(true) }, "✕")),
       body,
       this.#foot(view),
     ];
   }
 
   #foot(view) {
-    const close = make("button", { type: "button", class: "button", onclick: () => this.#close() }, view.close?.text ?? (view.submit ? "Cancel" : "Close"));
+    const close = make("button", { type: "button", class: "button", onclick: () => this.#close(view.clear_on_close) }, view.close?.text ?? (view.submit ? "Cancel" : "Close"));
     const submit = view.submit
       ? make("button", { type: "button", class: "button primary", "aria-disabled": this.#busy ? "true" : null, onclick: () => this.#submit() }, this.#busy ? "Sending…" : view.submit.text)
       : null;
@@ -147,8 +153,9 @@ export class Modals {
     this.show();
   }
 
-  #close() {
-    if (this.#shown) this.#store.act("close", { view: this.#shown.id });
+  /** Leaves the uppermost modal, or `all` that lie over each other, as Slack's ✕ does. */
+  #close(all = false) {
+    if (this.#shown) this.#store.act("close", { view: this.#shown.id, all });
   }
 
   /** Returns what is typed, as state entries, for those inputs that are the same in the new view. */

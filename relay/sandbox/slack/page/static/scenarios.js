@@ -4,7 +4,7 @@ import { keyed } from "./keyed.js";
 import { make } from "./making.js";
 import { described, placeName } from "./words.js";
 
-/** Fills the panel of scenarios; `visit(person, place)` switches to both. */
+/** Fills the panel of scenarios; `visit(person, place, spot, watching)` leads there. */
 export class Scenarios {
   #open = null;
   #watched = null;
@@ -57,7 +57,7 @@ export class Scenarios {
     if (!person && !step.place) return null;
     const place = step.place ? this.#placeName(step.place) : "";
     const words = person ? [`Be ${described(person).split(",")[0]}`, place].filter(Boolean).join(", ") : `Go ${place.replace(/^in /, "to ")}`;
-    return make("button", { type: "button", class: "linklike visit", onclick: () => this.visit(step.person, step.place) }, words);
+    return make("button", { type: "button", class: "linklike visit", onclick: () => this.visit(step.person, step.place, step) }, words);
   }
 
   #placeName(place) {
@@ -85,17 +85,22 @@ export class Scenarios {
     const answer = await this.store.act(act, { scenario: one.name });
     const told = (this.store.pieces.get("scenarios") ?? []).find((each) => each.name === one.name)?.error;
     if (!answer.ok && !told) this.tell(answer.error);
-    else if (answer.ok && act === "start") this.visit(one.steps[0].person, one.steps[0].place);
+    else if (answer.ok && act === "start") await this.#begin(one);
+  }
+
+  async #begin({ steps: [first], begun_by: words }) {
+    const [known] = this.store.page.commands;
+    await this.visit(first.person, first.place, { words: words && known ? `${known.command} ${words}` : "" });
   }
 
   // Who watches is taken to where the next thing happens.
   #follow(one) {
     if (!one || (one.doing !== "playing" && one.doing !== "starting")) return;
     const next = one.steps.find((step) => !step.done);
-    const key = next ? `${one.name}/${one.steps.indexOf(next)}` : "";
+    const key = next ? [one.steps.indexOf(next), next.ts, next.thread_ts].join("/") : "";
     if (!next || key === this.followed) return;
     this.followed = key;
-    queueMicrotask(() => this.visit(next.person, next.place));
+    queueMicrotask(() => this.visit(next.person, next.place, next, true));
   }
 }
 

@@ -5,7 +5,6 @@ import json
 import random
 import re
 import string
-import time
 from typing import Any
 
 import pytest
@@ -488,9 +487,7 @@ REPEATED = [
 
 
 @pytest.mark.parametrize("piece", REPEATED)
+@pytest.mark.timeout(60)  # a second at most, when nobody else computes; what is quadratic takes many minutes
 def test_no_text_of_100_kb_takes_long_whatever_it_repeats(piece: str) -> None:
-    text = (piece * 100_000)[:100_000]
     secret_kinds.spans.cache_clear()
-    begin = time.process_time()
-    mask(text)
-    assert time.process_time() - begin < 2  # 0.03 s when nobody else computes; quadratic would be minutes
+    assert mask((piece * 100_000)[:100_000]).value

@@ -135,7 +135,7 @@ async def test_silence_is_waited_for_a_second_in_all(desk: Desk) -> None:
     began = time.monotonic()
     seen = await desk.circles.seen(GRACE, OF_LEADS, OF_OPS)
     assert (seen.in_(LEADS), seen.in_(OPS)) == (None, None)
-    assert 1.1 < time.monotonic() - began < 2.2
+    assert 1.1 < time.monotonic() - began < 2.9  # one after the other they would take 3
 
 
 async def test_one_that_fails_leaves_the_others_known(desk: Desk) -> None:

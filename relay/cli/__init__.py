@@ -46,6 +46,14 @@ def _command(name: str) -> Callable[[Namespace], int]:
         from relay.cli.check import check
 
         return check
+    if name == "doctor":
+        from relay.cli.doctor import doctor
+
+        return doctor
+    if name == "backup":
+        from relay.cli.store import backup
+
+        return backup
     if name == "environments":
         from relay.cli.environments import environments
 

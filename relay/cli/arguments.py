@@ -34,6 +34,8 @@ def parser() -> ArgumentParser:
     _add(commands, "serve", "serve one workspace until stopped")
     _add_demo(commands)
     _add(commands, "check", "check the configuration and say what it comes to")
+    looking = _add(commands, "doctor", "look at everything relay needs, and say what is wrong with it")
+    looking.add_argument("--json", action="store_true", help="print JSON")
     listing = _add(commands, "environments", "list the environments and how each is")
     listing.add_argument("--json", action="store_true", help="print JSON")
     policy = commands.add_parser("policy", help="try the rules", description="Try the rules of relay.toml.")
@@ -42,6 +44,8 @@ def parser() -> ArgumentParser:
         "audit", help="keep and check the record", description="Keep and check the record."
     )
     _add_audit_verbs(audit.add_subparsers(required=True, metavar="VERB"))
+    store = commands.add_parser("store", help="back the store up", description="Back the store up.")
+    _add_store_verbs(store.add_subparsers(required=True, metavar="VERB"))
     grants = commands.add_parser(
         "grants",
         help="see and end what is allowed for a while",
@@ -146,6 +150,13 @@ def _add_audit_verbs(verbs: Any) -> None:
     accepting.add_argument("chain", metavar="CHAIN", help="as `relay audit verify` names it")
     for verb in (verifying, accepting):
         verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_store_verbs(verbs: Any) -> None:
+    copying = _add(verbs, "backup", "copy the store, beside a running relay or with it stopped")
+    copying.add_argument("file", metavar="FILE", help="where the copy is to be")
+    copying.add_argument("--force", action="store_true", help="put it in the place of a file that is there")
+    copying.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add(commands: Any, name: str, text: str, **more: Any) -> ArgumentParser:

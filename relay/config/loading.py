@@ -38,6 +38,14 @@ from relay.domain.runtime import Runtime
 _PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "AUDIT_KEY", "CONFIG", "HOST", "PORT", "STORE_URL")
 _NAMES = [f"RELAY_{name}" for name in _PLAIN]
 _SECRETS = {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LETTA_API_KEY", "RELAY_AUDIT_KEY"}
+_OTHERS = (
+    "SLACK_API_URL",
+    "LETTA_BASE_URL",
+    "LETTA_AGENT_ID",
+    "LETTA_DEVICE_ID",
+    "LETTA_CONNECTION_ID",
+    "LETTA_CONVERSATION_ID",
+)
 _SETTINGS = {*_NAMES, *(f"{name}_FILE" for name in _NAMES)}
 
 
@@ -99,6 +107,13 @@ def store_url(variables: Mapping[str, str]) -> str:
     if reading.problems:
         raise ConfigError(reading.problems)
     return url
+
+
+def settings_given(variables: Mapping[str, str]) -> list[str]:
+    """Return the names of the settings that say something, of those that are with a value or a file."""
+    names = sorted({*_NAMES, *_SECRETS, *_OTHERS})
+    both = [one for name in names for one in (name, f"{name}_FILE")]
+    return [one for one in both if variables.get(one, "").strip()]
 
 
 def _read_file(reading: Reading, folder: Path) -> Tables:

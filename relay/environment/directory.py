@@ -19,7 +19,7 @@ NEVER_ASKING = frozenset({"unrestricted", "bypassPermissions"})  # in these mode
 _STALE_HEARTBEAT_MS = 120_000
 _REST_PROTOCOL = "v2-input"
 _MOST_PAGES = 50
-_TOO_OLD = "the device's Letta Code is too old to take messages from here: update it"
+TOO_OLD = "the device's Letta Code is too old to take messages from here: update it"
 _PERHAPS_TOO_OLD = "it does not say that it takes messages from the API: if none arrive, update it"
 
 
@@ -164,7 +164,7 @@ class Directory:
         protocol = connection.metadata.protocol if connection.metadata else None
         if protocol not in (None, _REST_PROTOCOL):
             # What is posted to it would be dropped in silence, and be called delivered.
-            raise EnvironmentAwayError(_TOO_OLD)
+            raise EnvironmentAwayError(TOO_OLD)
         if protocol is None and "protocol" not in entry.warned:
             entry.warned.add("protocol")
             self._warn("environment.too_old", environment=environment.name, reason=_PERHAPS_TOO_OLD)

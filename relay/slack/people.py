@@ -51,31 +51,31 @@ class People:
                 answer = await self._client.users_info(user=user_id)
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
             return Person(user_id, team_id, user_id, Standing.UNKNOWN)
-        person = self._described(user_id, answer.get("user") or {})
+        person = described(user_id, answer.get("user") or {}, self._home_team)
         self._known[user_id] = (self._clock(), person)
         self._known.move_to_end(user_id)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return person
 
-    def _described(self, user_id: str, user: dict[str, Any]) -> Person:
-        profile = user.get("profile") or {}
-        name = (
-            profile.get("display_name")
-            or profile.get("real_name")
-            or user.get("real_name")
-            or user.get("name")
-        )
-        team_id = str(user.get("team_id") or "")
-        return Person(user_id, team_id, str(name or user_id), self._standing(user, team_id))
 
-    def _standing(self, user: dict[str, Any], team_id: str) -> Standing:
-        if user.get("deleted"):
-            return Standing.DEACTIVATED
-        if user.get("is_bot") or user.get("is_workflow_bot"):
-            return Standing.BOT
-        if user.get("is_restricted") or user.get("is_ultra_restricted"):
-            return Standing.GUEST
-        if user.get("is_stranger") or team_id != self._home_team:
-            return Standing.FOREIGN
-        return Standing.MEMBER
+def described(user_id: str, user: dict[str, Any], home_team: str) -> Person:
+    """Return who somebody is, of whom Slack says `user`, as `home_team` sees them."""
+    profile = user.get("profile") or {}
+    name = (
+        profile.get("display_name") or profile.get("real_name") or user.get("real_name") or user.get("name")
+    )
+    team_id = str(user.get("team_id") or "")
+    return Person(user_id, team_id, str(name or user_id), _standing(user, team_id, home_team))
+
+
+def _standing(user: dict[str, Any], team_id: str, home_team: str) -> Standing:
+    if user.get("deleted"):
+        return Standing.DEACTIVATED
+    if user.get("is_bot") or user.get("is_workflow_bot"):
+        return Standing.BOT
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return Standing.GUEST
+    if user.get("is_stranger") or team_id != home_team:
+        return Standing.FOREIGN
+    return Standing.MEMBER

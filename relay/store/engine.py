@@ -27,6 +27,11 @@ def store_path(url: str) -> Path:
     return Path(str(parsed.database))
 
 
+def lock_path(path: Path) -> Path:
+    """Return the file whose lock says who has the store at `path`."""
+    return path.with_name(path.name + ".lock")
+
+
 class LockFile:
     """Holds `path`.lock for this process alone; the system frees it however the process ends.
 
@@ -35,7 +40,7 @@ class LockFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+        self._path = lock_path(path)
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:

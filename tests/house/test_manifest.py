@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
+from relay.slack.scopes import BOT_SCOPES
+
 ROOT = Path(__file__).parents[2]
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
 SCHEMA = json.loads((ROOT / "tests/witnesses/manifest.schema.json").read_text(encoding="utf-8"))
@@ -75,6 +77,10 @@ def test_slack_takes_the_manifest() -> None:
 def test_the_schema_notices_a_misspelled_setting() -> None:
     wrong = {**MANIFEST, "settings": {**MANIFEST["settings"], "socket_mode": True}}
     assert not jsonschema.Draft7Validator(SCHEMA).is_valid(wrong)
+
+
+def test_the_doctor_asks_for_the_scopes_of_the_manifest() -> None:
+    assert list(BOT_SCOPES) == SCOPES
 
 
 def test_no_scope_is_asked_for_twice() -> None:

@@ -1,6 +1,8 @@
 """Groups, members, scopes and rate limits of the stand-in Slack, seen by a client no one here wrote."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient as Client
@@ -81,6 +83,16 @@ async def test_members_of_a_private_channel_need_a_scope_of_their_own(
     slack.channels[OPS].is_private = True
     slack.scopes.discard("groups:read")
     assert (await refusal(client.conversations_members(channel=OPS)))["needed"] == "groups:read"
+
+
+async def test_an_answer_names_the_scopes_of_its_token_and_the_time_that_slack_has(
+    slack: FakeSlack, client: Client
+) -> None:
+    slack.clock_ahead = 600
+    answer = await client.auth_test()
+    assert answer.headers["X-OAuth-Scopes"].split(",") == sorted(slack.scopes)
+    ahead = parsedate_to_datetime(answer.headers["Date"]) - datetime.now(UTC)
+    assert timedelta(seconds=595) < ahead < timedelta(seconds=605)
 
 
 async def test_a_method_takes_as_many_calls_a_minute_as_its_tier(client: Client) -> None:

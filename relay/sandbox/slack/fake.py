@@ -100,6 +100,15 @@ class FakeSlack(Screens):
         self._deliveries.ack_limit = seconds
 
     @property
+    def clock_ahead(self) -> float:
+        """By how many seconds Slack's clock is ahead of ours, as its answers date themselves."""
+        return self.workspace.clock_ahead
+
+    @clock_ahead.setter
+    def clock_ahead(self, seconds: float) -> None:
+        self.workspace.clock_ahead = seconds
+
+    @property
     def connected(self) -> int:
         """How many Socket Mode connections are open."""
         return self._sockets.connected

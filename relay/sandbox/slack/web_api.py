@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -71,6 +72,7 @@ class WebApi:
         else:
             trouble.times -= 1
             response = await self._spoil(trouble, call, token, request)
+        response.headers["Date"] = formatdate(time.time() + self._workspace.clock_ahead, usegmt=True)
         self._workspace.changed()
         return response
 
@@ -88,13 +90,20 @@ class WebApi:
     def _respond(self, call: ApiCall, token: str) -> web.Response:
         try:
             self._admit(call, token)
-            return web.json_response({"ok": True, **METHODS[call.method](self._workspace, call.arguments)})
+            answer = {"ok": True, **METHODS[call.method](self._workspace, call.arguments)}
+            return web.json_response(answer, headers=self._allowed(token))
         except RefusedError as refused:
             call.error = refused.error
             if refused.error == "ratelimited":
                 headers = {"Retry-After": str(refused.retry_after)}
                 return web.json_response(refused.body(), status=429, headers=headers)
             return web.json_response(refused.body())
+
+    def _allowed(self, token: str) -> dict[str, str]:
+        """Return the header that tells what a token may be used for."""
+        of_bot = token == self._workspace.bot_token
+        scopes = sorted(self._workspace.scopes) if of_bot else ["connections:write"]
+        return {"X-OAuth-Scopes": ",".join(scopes)}
 
     def _admit(self, call: ApiCall, token: str) -> None:
         if call.method not in METHODS:

@@ -17,7 +17,8 @@ T = TypeVar("T")
 Via = Literal["chat.postEphemeral", "response_url", "ack"]
 SCOPES = frozenset(
     [f"{kind}:{right}" for kind in ("channels", "groups", "im", "mpim") for right in ("read", "history")]
-    + ["chat:write", "im:write", "team:read", "usergroups:read", "users:read"]
+    + ["app_mentions:read", "chat:write", "commands", "files:read", "im:write"]
+    + ["team:read", "usergroups:read", "users:read"]
 )
 
 
@@ -192,6 +193,7 @@ class Workspace:
         self.groups: dict[str, set[str]] = {"S0LEADS": {"U0APPROVER"}}
         self.scopes: set[str] = set(SCOPES)
         self.home_enabled = True
+        self.clock_ahead = 0.0
         self.ephemerals: list[Ephemeral] = []
         self.views: list[View] = []
         self.calls: list[ApiCall] = []

@@ -134,7 +134,7 @@ def _takes_a_command(words: Sequence[str]) -> bool:
     """Return whether a command comes after these words, which begin one themselves."""
     runner = last = ""
     for word in words:
-        name = word.strip("\"'").rpartition("/")[2] or word
+        name = word.strip(_QUOTES).rpartition("/")[2] or word
         if name in _RUNNERS or _SHELL.fullmatch(name):
             runner = name
         elif not (_is_setting(word) or (runner and _belongs(word, runner, last))):

@@ -16,6 +16,7 @@ from typing import Any
 
 from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, Retry
 from relay.domain.room import Room
+from relay.domain.seen import Seen, unseen
 from relay.store import Store, StoreError, Transaction
 from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery
 
@@ -58,6 +59,7 @@ class Dispatcher:
         chance: Callable[[], float],
         log: Any,
         at: Callable[[str], None] = lambda _: None,
+        seen: Seen = unseen,
     ) -> None:
         self._store = store
         self._doors = doors
@@ -65,6 +67,7 @@ class Dispatcher:
         self._chance = chance
         self._log = log
         self._at = at
+        self._seen = seen
         self._due = asyncio.Event()
         self._waking: asyncio.TimerHandle | None = None
         self._attempts: dict[str, asyncio.Task[None]] = {}
@@ -155,6 +158,7 @@ class Dispatcher:
             self._log.exception("delivery.defect", delivery_id=delivery.id, kind=delivery.kind)
             outcome = Retry(f"an error inside relay: {type(problem).__name__}", after=30.0, uncertain=True)
         self._at("dispatcher.attempted")
+        self._seen("delivery_attempts", kind=delivery.kind, outcome=_word(outcome))
         # What happened has happened: it is recorded even when this attempt is being cancelled.
         await asyncio.shield(self._record(delivery, outcome))
 
@@ -175,7 +179,7 @@ class Dispatcher:
             kind=delivery.kind,
             subject_id=delivery.subject_id,
             attempt=delivery.attempts,
-            outcome=type(outcome).__name__.lower(),
+            outcome=_word(outcome),
             reason=getattr(outcome, "reason", ""),
         )
 
@@ -192,6 +196,10 @@ class Dispatcher:
             if held:
                 with contextlib.suppress(StoreError):
                     await self._store.transact(partial(_renew, held=held, until=self._clock() + LEASE))
+
+
+def _word(outcome: Outcome) -> str:
+    return type(outcome).__name__.lower()
 
 
 def _claim(

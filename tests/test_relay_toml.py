@@ -55,8 +55,12 @@ def test_a_file_that_relay_config_names_must_be_there(tmp_path: Path) -> None:
             '[listening]\nmost = 1\n[[routes]]\nconversation = "a"\nchannel = "C1ABCDEFG"\n[[routes]]',
             "listening.most is 1, and the routes name 2 conversations, which are always listened to: say 2",
         ),
+        ("metrics = 9464", "metrics: write [metrics] above its settings"),
+        ("[metrics]\nport = 70000", "metrics.port: say a whole number from 0 to 65535"),
+        ('[metrics]\nport = "9464"', "metrics.port: say a whole number from 0 to 65535"),
+        ("[metrics]\nhost = 7", "metrics.host: say the address to listen on, in quotes"),
         ("[slak]", "slak is no setting; did you mean slack?"),
-        ("[odd]", "odd is no setting; there are slack, listening, audit, environments, routes, policies"),
+        ("[odd]", "odd is no setting; there are slack, listening, audit, metrics,"),
         ("[slack]\ncomand = 1", "slack.comand is no setting; did you mean command?"),
         (
             "[slack]\nicon = 1",

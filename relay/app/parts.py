@@ -5,7 +5,7 @@ import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from slack_sdk.errors import SlackApiError
@@ -28,6 +28,7 @@ from relay.domain.deliveries import Delivery
 from relay.domain.environments import Report
 from relay.domain.ids import new_id
 from relay.domain.runtime import Runtime
+from relay.domain.seen import Seen, unseen
 from relay.environment.app_server import AppServerListener, warn_of
 from relay.environment.arrivals import Desk
 from relay.environment.decisions import Decisions
@@ -37,6 +38,7 @@ from relay.environment.listeners import Listeners
 from relay.environment.live import Views
 from relay.environment.overview import Overview, written
 from relay.environment.sender import EnvironmentSender
+from relay.slack.arrivals import Arrivals
 from relay.slack.bolt import bolt_app
 from relay.slack.circles import Circles
 from relay.slack.deciding import Deciding
@@ -60,6 +62,9 @@ from relay.use_cases.follow_environment import still_to_send
 from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.web import SlackRoute, web_app
 
+if TYPE_CHECKING:
+    from relay.app.metrics import Figures
+
 
 class Parts:
     """The parts of a running relay and how they hang together."""
@@ -73,10 +78,13 @@ class Parts:
         workspace: Workspace,
         log: Any,
         at: Callable[[str], None],
+        seen: Seen = unseen,
     ) -> None:
         self._config = config
         self._store = store
         self._log = log
+        self._seen = seen
+        self._arrivals = Arrivals(seen) if seen is not unseen else None
         self.port = 0
         self._rest_only = frozenset(
             name for name, one in config.environments.items() if one.approvals_via == "rest"
@@ -102,8 +110,10 @@ class Parts:
         to_stop = DenyStop(door, tell, deciding, stops, self._listeners.under_way).send
         decisions = self._decisions
         doors = Doors(environment_sender.send, decisions.send, decisions.answer, to_stop, to_slack)
-        self._dispatcher = Dispatcher(store, doors, clock=utc_now, chance=random.random, log=log, at=at)
-        self._bolt = bolt_app(door, tell, stops, deciding, self._home)
+        self._dispatcher = Dispatcher(
+            store, doors, clock=utc_now, chance=random.random, log=log, at=at, seen=seen
+        )
+        self._bolt = bolt_app(door, tell, stops, deciding, self._home, self._arrivals)
         self.socket_mode = self._make_socket_mode(client)
         self._running: list[asyncio.Task[None]] = []
         self._stopping = Stopping()
@@ -138,6 +148,7 @@ class Parts:
             away_since=self._away,
             report=self._report,
             log=self._log,
+            became=self._arrivals.became if self._arrivals is not None else lambda _: None,
         )
 
     def _make_listeners(self, directory: Directory, http: HttpClients, workspace: Workspace) -> Listeners:
@@ -161,6 +172,7 @@ class Parts:
                 chance=random.random,
                 new_id=lambda: new_id("req", utc_now()),
                 log=self._log,
+                seen=self._seen,
             )
 
         most, rest_after = self._config.listening.most, self._config.listening.rest_after * 60.0
@@ -228,6 +240,13 @@ class Parts:
         self.port = await self._listen(stack)
         if self.socket_mode is not None:
             await self._open_socket(self.socket_mode, stack)
+
+    async def tell_figures(self, stack: contextlib.AsyncExitStack, figures: "Figures") -> None:
+        """Answer whoever asks how relay does, until the stack ends. Raises StartError."""
+        from relay.app.metrics import Looked, serve_metrics
+
+        looked = Looked(self._store, self._listeners, self.socket_mode)
+        await serve_metrics(stack, self._config.metrics, figures, looked, self._log)
 
     async def until(self, stop: asyncio.Event) -> None:
         """Wait for `stop`. Raises PartEndedError when a part ends by itself, StartError when it says why."""

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -18,9 +18,14 @@ from relay.app.http_clients import http_clients
 from relay.app.log import silent_logger
 from relay.app.parts import Parts
 from relay.config import Config
+from relay.domain.seen import unseen
 from relay.slack.door import Workspace
+from relay.slack.limits import CountsLimits
 from relay.slack.places import Places
 from relay.store import Store
+
+if TYPE_CHECKING:
+    from relay.app.metrics import Figures
 
 _SLACK_TIMEOUT = 10
 _CALM_AFTER = 1.0  # seconds; until then what people wait for is opened
@@ -58,7 +63,9 @@ class App:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> "Parts":
         keys = [key.get_secret_value().encode() for key in self.config.audit.keys]
-        store = Store.open(self.config.store_url, audit_keys=keys, at=self.at)
+        figures = _figures(self.config)
+        seen = figures.seen if figures is not None else unseen
+        store = Store.open(self.config.store_url, audit_keys=keys, at=self.at, seen=seen)
         stack.push_async_callback(store.close)
         auditing = Auditing(store, self.config.audit.retention, self.log)
         stack.push_async_callback(auditing.finish)
@@ -68,12 +75,15 @@ class App:
             base_url=self.config.slack.api_url,
             session=http.slack,
             timeout=_SLACK_TIMEOUT,
-            retry_handlers=[],  # the dispatcher retries: a retry in here could post a message twice
+            # The dispatcher retries: a retry in here could post a message twice.
+            retry_handlers=[] if figures is None else [CountsLimits(seen)],
             logger=silent_logger(),
         )
         workspace = await _workspace(client)
-        parts = Parts(self.config, store, http, client, workspace, self.log, self.at)
+        parts = Parts(self.config, store, http, client, workspace, self.log, self.at, seen)
         await parts.start(stack, auditing.run, partial(self._check_places, parts.places))
+        if figures is not None:
+            await parts.tell_figures(stack, figures)
         return parts
 
     async def _check_places(self, places: Places) -> None:
@@ -89,6 +99,15 @@ class App:
                 "choose another RELAY_APPROVALS_CHANNEL, or other approvals in relay.toml"
             )
         await asyncio.Event().wait()
+
+
+def _figures(config: Config) -> "Figures | None":
+    """Return what takes figures where they are told; a relay without that never loads their library."""
+    if config.metrics.port is None:
+        return None
+    from relay.app.metrics import Figures
+
+    return Figures(config.environments)
 
 
 async def _unless(stop: asyncio.Event, starting: "Coroutine[Any, Any, Parts]") -> "Parts | None":

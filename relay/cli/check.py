@@ -39,6 +39,8 @@ def _say(config: Config) -> None:
     print(f"  listening: {most} conversations at most, each until {minutes} minutes after it came to rest")
     approvers = ", ".join(sorted(config.approvers)) or "any full member"
     print(f"  approvers: {approvers}\n  store: {config.store_url}")
+    if config.metrics.port is not None:
+        print(f"  metrics: {config.metrics.host} port {config.metrics.port or '(any)'}, /metrics")
     if config.policy.rules:
         print("  rules, of which the first that fits holds:")
         print_table([_COLUMNS, *map(_row, config.policy.rules)])

@@ -2,7 +2,16 @@
 
 from relay.config.auditing import audit_keys
 from relay.config.loading import load, load_rules, settings_given, store_url
-from relay.config.values import AuditConfig, Config, ConfigError, Environment, Listening, Route, SlackConfig
+from relay.config.values import (
+    AuditConfig,
+    Config,
+    ConfigError,
+    Environment,
+    Listening,
+    MetricsConfig,
+    Route,
+    SlackConfig,
+)
 
 __all__ = [
     "AuditConfig",
@@ -10,6 +19,7 @@ __all__ = [
     "ConfigError",
     "Environment",
     "Listening",
+    "MetricsConfig",
     "Route",
     "SlackConfig",
     "audit_keys",

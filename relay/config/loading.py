@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from relay.config.auditing import audit_config
 from relay.config.complaints import no_setting
+from relay.config.metrics import metrics_config
 from relay.config.policies import policy_of
 from relay.config.relay_toml import Tables, read_tables
 from relay.config.tables import (
@@ -35,7 +36,16 @@ from relay.config.variables import (
 )
 from relay.domain.runtime import Runtime
 
-_PLAIN = ("APPROVALS_CHANNEL", "APPROVERS", "AUDIT_KEY", "CONFIG", "HOST", "PORT", "STORE_URL")
+_PLAIN = (
+    "APPROVALS_CHANNEL",
+    "APPROVERS",
+    "AUDIT_KEY",
+    "CONFIG",
+    "HOST",
+    "METRICS_PORT",
+    "PORT",
+    "STORE_URL",
+)
 _NAMES = [f"RELAY_{name}" for name in _PLAIN]
 _SECRETS = {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LETTA_API_KEY", "RELAY_AUDIT_KEY"}
 _OTHERS = (
@@ -93,6 +103,7 @@ def _load(reading: Reading, folder: Path) -> Config:
         policy=policy_of(reading, file, environments, approvers),
         file=file.name,
         audit=audit_config(reading, file),
+        metrics=metrics_config(reading, file),
         unused=tuple(unused(reading, file, environments, routes)),
     )
     if reading.problems:

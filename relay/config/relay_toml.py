@@ -15,6 +15,7 @@ from relay.config.tables import (
     AuditTable,
     EnvironmentTable,
     ListeningTable,
+    MetricsTable,
     RouteTable,
     SlackTable,
     Strict,
@@ -26,11 +27,17 @@ _KNOWN: Mapping[str, tuple[type, str]] = {
     "slack": (dict, "write [slack] above its settings"),
     "listening": (dict, "write [listening] above its settings"),
     "audit": (dict, "write [audit] above its settings"),
+    "metrics": (dict, "write [metrics] above its settings"),
     "environments": (dict, "give each a name: write [environments.NAME] above its settings"),
     "routes": (list, "write [[routes]], with two brackets, above the settings of each"),
     "policies": (list, "write [[policies]], with two brackets, above the settings of each"),
 }
-_SINGLE: Mapping[str, type[Strict]] = {"slack": SlackTable, "listening": ListeningTable, "audit": AuditTable}
+_SINGLE: Mapping[str, type[Strict]] = {
+    "slack": SlackTable,
+    "listening": ListeningTable,
+    "audit": AuditTable,
+    "metrics": MetricsTable,
+}
 _TABLES: Mapping[type[Strict], str] = {
     EnvironmentTable: "environments",
     RouteTable: "routes",
@@ -51,6 +58,7 @@ class Tables:
     slack: SlackTable = field(default_factory=SlackTable)
     listening: ListeningTable = field(default_factory=ListeningTable)
     audit: AuditTable = field(default_factory=AuditTable)
+    metrics: MetricsTable = field(default_factory=MetricsTable)
     environments: dict[str, EnvironmentTable] = field(default_factory=dict)
     routes: dict[int, RouteTable] = field(default_factory=dict)  # by their number in the file
     policies: dict[int, PolicyTable] = field(default_factory=dict)  # the same

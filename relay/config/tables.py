@@ -61,6 +61,19 @@ class AuditTable(Strict):
     )
 
 
+class MetricsTable(Strict):
+    """[metrics]: where figures are told; without a port, nowhere."""
+
+    port: StrictInt | None = Field(
+        default=None, ge=0, le=65_535, description="say a whole number from 0 to 65535; 0 takes any port"
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description='say the address to listen on, in quotes, as in "127.0.0.1"',
+    )
+
+
 class EnvironmentTable(Strict):
     """[environments.NAME]: an agent and where it works."""
 

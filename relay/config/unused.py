@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from relay.config.metrics import PORT
 from relay.config.relay_toml import Tables
 from relay.config.tables import DEFAULT_ENVIRONMENT, EnvironmentTable
 from relay.config.values import Environment, Route, first_by_channel
@@ -30,6 +31,14 @@ def unused(
     if own_places and reading.is_set("RELAY_APPROVALS_CHANNEL"):
         yield f"RELAY_APPROVALS_CHANNEL: every route of {file.name} has approvals of its own"
     yield from _hidden(routes)
+    yield from _of_metrics(reading, file)
+
+
+def _of_metrics(reading: Reading, file: Tables) -> Iterator[str]:
+    if reading.is_set(PORT) and file.metrics.port is not None:
+        yield f"metrics.port: {PORT} says another"
+    elif not reading.is_set(PORT) and file.metrics.port is None and file.metrics.model_fields_set:
+        yield f"metrics.host: without metrics.port, or {PORT}, no figures are told"
 
 
 def _default_environment(reading: Reading, file: Tables) -> Iterator[str]:

@@ -53,6 +53,14 @@ class AuditConfig:
 
 
 @dataclass(frozen=True)
+class MetricsConfig:
+    """Where figures are told: on a port of their own, 0 for any; without one nowhere."""
+
+    port: int | None = None
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
 class Environment:
     """An environment by the name the configuration gives it; one of the three addresses is set.
 
@@ -109,6 +117,7 @@ class Config:
     policy: Policy
     file: str  # what messages call relay.toml
     audit: AuditConfig = AuditConfig()
+    metrics: MetricsConfig = MetricsConfig()
     unused: tuple[str, ...] = ()
 
     def route(self, channel_id: str) -> Route | None:

@@ -22,6 +22,7 @@ from relay.config import Environment
 from relay.domain.deliveries import Delivery, Outcome, Retry
 from relay.domain.presence import UnderWay
 from relay.domain.runtime import Runtime
+from relay.domain.seen import Seen, unseen
 from relay.environment import frames, outgoing
 from relay.environment.directory import Directory
 from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
@@ -78,6 +79,7 @@ class Listener:
         log: Any,
         ping_every: float = _PING_EVERY,
         ask_again_every: float = _ASK_AGAIN_EVERY,
+        seen: Seen = unseen,
     ) -> None:
         self._environment = environment
         self._runtime = runtime
@@ -93,6 +95,9 @@ class Listener:
         self.log = log.bind(environment=environment.name)
         self._ping_every = ping_every
         self._ask_again_every = ask_again_every
+        self._tell_seen = seen
+        self._opened_before = False
+        self.sockets = 0  # how many are open now
         self._pair: Pair | None = None
         self._open_on = ""
         self._turned = asyncio.Condition()
@@ -185,6 +190,7 @@ class Listener:
             connection_id = await self._directory.connection_id(self._environment)
             async with self._open(connection_id) as sockets:
                 was_up = True
+                self._count_open(len(sockets))
                 await Pair(
                     sockets,
                     self._runtime,
@@ -203,12 +209,18 @@ class Listener:
             reason = f"its status sockets cannot be opened ({type(problem).__name__})"
         except StoreError as problem:
             reason = f"the store took no frames: {problem}"
-        self._pair = None
+        self._pair, self.sockets = None, 0
         self._ends += 1
         await self._turn("")
         if connection_id:
             self._directory.gone(self._environment, connection_id)
         return reason, was_up, refused
+
+    def _count_open(self, sockets: int) -> None:
+        self.sockets = sockets
+        if self._opened_before:
+            self._tell_seen("environment_reconnects", environment=self._environment.name)
+        self._opened_before = True
 
     def _ears(self, connection_id: str) -> Ears:
         async def in_step(pair: Pair) -> None:

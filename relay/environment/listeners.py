@@ -85,6 +85,11 @@ class Listeners:
         """How each conversation's sockets are."""
         return {runtime: listener.presence for runtime, listener in self._all.items()}
 
+    @property
+    def sockets(self) -> Mapping[str, list[int]]:
+        """How many sockets are open for each conversation that is listened to, by environment."""
+        return {name: [one.sockets for one in all_] for name, all_ in self._by_environment.items()}
+
     def open(self, runtime: Runtime) -> Listener:
         """Return the listener of a conversation, begun if need be. Raises NoRoomError."""
         known = self._all.get(runtime)

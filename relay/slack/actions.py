@@ -140,6 +140,7 @@ class Actions:
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge whatever no other handler takes, and say so to whoever pressed."""
+        self._door.became("unknown")
         await ack()
         if body.get("type") == "block_actions":
             await self._tell_privately(read_click(body), sentences.UNKNOWN_ACTION)
@@ -148,7 +149,7 @@ class Actions:
         return await self._door.people.person(click.user.id, click.user.team_id or "")
 
     async def _not_stored(self, ack: AsyncAck, click: BlockActions, problem: StoreError) -> None:
-        self._door.log.error("click.not_stored", reason=str(problem), user_id=click.user.id)
+        self._door.not_stored("click", problem, click.user.id)
         await ack()
         await self._tell_privately(click, sentences.STORE_FAILED)
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from functools import partial
 from typing import Any
 
 from slack_bolt import BoltResponse
@@ -12,6 +13,7 @@ from slack_bolt.error import BoltUnhandledRequestError
 
 from relay.slack import sentences
 from relay.slack.actions import Actions, listener_of
+from relay.slack.arrivals import Arrivals
 from relay.slack.commands import Commands
 from relay.slack.deciding import Deciding
 from relay.slack.door import SlackDoor
@@ -31,8 +33,18 @@ from relay.store import StoreError
 _ANYTHING = re.compile(".*")
 
 
-def bolt_app(door: SlackDoor, tell: Tell, stops: Stops, deciding: Deciding, home: Home) -> AsyncApp:
-    """Return the application; everything is given by argument, nothing read from the process."""
+def bolt_app(
+    door: SlackDoor,
+    tell: Tell,
+    stops: Stops,
+    deciding: Deciding,
+    home: Home,
+    arrivals: Arrivals | None = None,
+) -> AsyncApp:
+    """Return the application; everything is given by argument, nothing read from the process.
+
+    With `arrivals` they are counted.
+    """
     app = _App(
         name="relay",
         logger=_quiet_logger(),
@@ -49,6 +61,8 @@ def bolt_app(door: SlackDoor, tell: Tell, stops: Stops, deciding: Deciding, home
         attaching_conversation_kwargs_enabled=False,
     )
     _register(app, door, tell, stops, deciding, home)
+    if arrivals is not None:  # both ways in come through here
+        app.async_dispatch = partial(arrivals.answered, app.async_dispatch)  # type: ignore[method-assign]
     return app
 
 
@@ -112,10 +126,13 @@ class _Authorize(AsyncAuthorize):
 def _on_defect(door: SlackDoor, tell: Tell) -> Any:
     async def on_defect(error: Exception, request: AsyncBoltRequest) -> BoltResponse:
         if isinstance(error, BoltUnhandledRequestError):
+            door.became("unknown")
             return BoltResponse(status=200)
         kind = request.body.get("type", "command")
         if isinstance(error, StoreError) and kind == "event_callback":
+            door.became("not_stored")
             return BoltResponse(status=503)  # unlike all else, Slack brings an event again
+        door.became("defect")
         door.log.error("arrival.defect", kind=kind, exc_info=error)
         if kind == "command":
             return BoltResponse(status=200, body={"text": sentences.DEFECT, "response_type": "ephemeral"})

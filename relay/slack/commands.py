@@ -39,6 +39,7 @@ class Commands:
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge a command that is not relay's own, and say which one is."""
+        self._door.became("unknown")
         theirs, ours = str(body.get("command", "")), self._door.config.slack.command
         await ack(text=sentences.unknown_command(theirs, ours), response_type="ephemeral")
 
@@ -47,6 +48,7 @@ class Commands:
         if command is None:
             return sentences.MALFORMED_COMMAND
         if command.team_id not in ("", self._door.workspace.team_id, *self._door.config.allowed_workspaces):
+            self._door.became("refused")
             return sentences.WRONG_WORKSPACE
         word = read_word(unescape(command.text))
         if word is not None:
@@ -72,7 +74,7 @@ class Commands:
         try:
             return await self._words.take(word, asker) or sentences.WORD_TAKEN
         except StoreError as problem:
-            self._door.log.error("word.not_stored", reason=str(problem), user_id=command.user_id)
+            self._door.not_stored("word", problem, command.user_id)
             return sentences.STORE_FAILED
 
     def _list(self, command: SlashCommand, what: str) -> str:
@@ -98,9 +100,10 @@ class Commands:
         try:
             forwarded = await self._store(command, text, route, person)
         except StoreError as problem:
-            self._door.log.error("message.not_stored", reason=str(problem), user_id=command.user_id)
+            self._door.not_stored("message", problem, command.user_id)
             return sentences.STORE_FAILED
         if not forwarded.verdict.allowed:
+            self._door.became("refused")
             self._door.log.info("message.refused", user_id=command.user_id, reason=forwarded.verdict.reason)
             return sentences.refused_message(forwarded.verdict.reason)
         self._door.log.info(

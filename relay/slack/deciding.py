@@ -133,6 +133,8 @@ class Deciding:
         return self._asked_by(runtime, asked.tool_call_id)
 
     def _log(self, answering: Answering, answer: Answer, recorded: Recorded) -> None:
+        if recorded is Recorded.REFUSED:
+            self._door.became("refused")
         self._door.log.info(
             "answer.taken",
             approval_id=answering.approval_id,

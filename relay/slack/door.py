@@ -12,7 +12,7 @@ from relay.domain.environments import Report
 from relay.domain.policy import Rights
 from relay.slack.people import People
 from relay.slack.sentences import Away
-from relay.store import Store
+from relay.store import Store, StoreError
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Workspace:
 class SlackDoor:
     """Everything a handler needs.
 
-    `away_since` tells since when and why an environment is away, `report` how it is in full.
+    `away_since` tells since when and why an environment is away, `report` how it is in full; `became` takes
+    for whoever counts what becomes of an arrival.
     """
 
     config: Config
@@ -42,3 +43,9 @@ class SlackDoor:
     away_since: Callable[[str], Away | None]
     report: Callable[[str], Awaitable[Report]]
     log: Any
+    became: Callable[[str], None] = lambda _: None
+
+    def not_stored(self, what: str, problem: StoreError, user_id: str | None) -> None:
+        """Put on the log that the store did not take what somebody said or pressed."""
+        self.became("not_stored")
+        self.log.error(f"{what}.not_stored", reason=str(problem), user_id=user_id)

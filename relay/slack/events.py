@@ -77,7 +77,7 @@ class Events:
         try:
             said = await self._words.take(word, asker)
         except StoreError as problem:
-            self._door.log.error("word.not_stored", reason=str(problem), user_id=post.user)
+            self._door.not_stored("word", problem, post.user)
             await self._tell.now(listener, sentences.EVENT_NOT_STORED)
             raise
         if said:
@@ -115,7 +115,7 @@ class Events:
         try:
             forwarded = await self._store(post, text, route, person, channel_name)
         except StoreError as problem:
-            self._door.log.error("message.not_stored", reason=str(problem), user_id=post.user)
+            self._door.not_stored("message", problem, post.user)
             await self._tell.now(listener, sentences.EVENT_NOT_STORED)
             raise
         if forwarded.fresh:
@@ -154,6 +154,7 @@ class Events:
         """Say in private what there is to say: that it was refused, or why the answer will take a while."""
         if not forwarded.verdict.allowed:
             reason = forwarded.verdict.reason
+            self._door.became("refused")
             self._door.log.info("message.refused", user_id=listener.user_id, reason=reason)
             await self._tell.now(listener, sentences.refused_message(reason))
             return

@@ -39,7 +39,7 @@ class Revocations:
             if click.stood_in_private:  # cards are rewritten, and so is the Home tab
                 self._home.list_grants_again(listener_of(self._door, click), click.user.team_id or "")
         except StoreError as problem:
-            self._door.log.error("click.not_stored", reason=str(problem), user_id=click.user.id)
+            self._door.not_stored("click", problem, click.user.id)
             await self._tell.now(listener_of(self._door, click), sentences.STORE_FAILED)
         await ack()
 

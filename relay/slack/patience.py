@@ -32,7 +32,7 @@ class Patience:
             try:
                 await self._ask_again(click, value.approval_id)
             except StoreError as problem:
-                self._door.log.error("click.not_stored", reason=str(problem), user_id=click.user.id)
+                self._door.not_stored("click", problem, click.user.id)
                 await self._tell.now(listener_of(self._door, click), sentences.STORE_FAILED)
         elif click is not None:
             await self._tell.now(listener_of(self._door, click), sentences.MALFORMED_BUTTON)

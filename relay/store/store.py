@@ -25,12 +25,13 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay.domain.audit import Anchor, Keys, derived_key
+from relay.domain.seen import Seen, unseen
 from relay.store import tables
 from relay.store.audit import Chain, opened_chain
 from relay.store.engine import LockFile, sqlite_engine, store_path
 from relay.store.errors import StoreError
 from relay.store.schema import upgrade
-from relay.store.transaction import Transaction
+from relay.store.transaction import Figure, Transaction
 
 T = TypeVar("T")
 _LARGEST_BATCH = 256  # bounds how long the first waiter waits for the last work of its batch
@@ -51,6 +52,7 @@ class _Waiting:
     error: BaseException | None = None
     wakes: bool = False
     urgent: bool = False
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass
@@ -65,10 +67,13 @@ class _Inbox:
 class Store:
     """Runs works as durable transactions, in the order they came."""
 
-    def __init__(self, engine: Engine, lock: LockFile, at: Callable[[str], None] = _nothing) -> None:
+    def __init__(
+        self, engine: Engine, lock: LockFile, at: Callable[[str], None] = _nothing, seen: Seen = unseen
+    ) -> None:
         self._engine = engine
         self._lock = lock
         self._at = at
+        self._seen = seen
         self._inbox = _Inbox()
         self._writer = threading.Thread(target=self._write, name="store-writer", daemon=True)
         # Called when a commit left something to deliver.
@@ -80,13 +85,18 @@ class Store:
 
     @classmethod
     def open(
-        cls, url: str, *, audit_keys: Sequence[bytes] = (), at: Callable[[str], None] = _nothing
+        cls,
+        url: str,
+        *,
+        audit_keys: Sequence[bytes] = (),
+        at: Callable[[str], None] = _nothing,
+        seen: Seen = unseen,
     ) -> "Store":
         """Open the store at `url`, bring its schema up to date and free the claims of a run before.
 
         The first of `audit_keys` signs the record; without one, a key of the store's own. `at` is told
-        the named point `store.committed` after every commit. Raises StoreError, and StoreLockedError
-        when another process holds the file.
+        the named point `store.committed` after every commit, `seen` what each took and held. Raises
+        StoreError, and StoreLockedError when another process holds the file.
         """
         path = store_path(url)
         lock = LockFile(path)
@@ -94,24 +104,21 @@ class Store:
         _keep_private(path)
         engine = sqlite_engine(path)
         try:
-            return cls._opened(engine, lock, audit_keys, at)
+            store = cls(engine, lock, at, seen)
+            store._begin(audit_keys)
+            return store
         except (SQLAlchemyError, StoreError) as problem:
             engine.dispose()
             lock.release()
             raise StoreError(f"cannot open the store at {path}: {_cause(problem)}") from problem
 
-    @classmethod
-    def _opened(
-        cls, engine: Engine, lock: LockFile, audit_keys: Sequence[bytes], at: Callable[[str], None]
-    ) -> "Store":
-        store = cls(engine, lock, at)
-        with engine.begin() as connection:
+    def _begin(self, audit_keys: Sequence[bytes]) -> None:
+        with self._engine.begin() as connection:
             upgrade(connection)
-            store.key = _store_key(connection)
-            store.chain = opened_chain(connection, Keys((*audit_keys, derived_key(store.key))))
-            Transaction(connection, store.chain).deliveries.free_claims()
-        store._writer.start()
-        return store
+            self.key = _store_key(connection)
+            self.chain = opened_chain(connection, Keys((*audit_keys, derived_key(self.key))))
+            Transaction(connection, self.chain).deliveries.free_claims()
+        self._writer.start()
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` and return its result once it is durable. Raises what `work` raises, or StoreError.
@@ -143,13 +150,25 @@ class Store:
         many = False
         while batch := self._next_batch(many=many):
             many = len(batch) >= _MANY
+            began = time.perf_counter()
             self._commit(batch)
+            took = time.perf_counter() - began
             self._at("store.committed")
             _answer(batch)
+            self._tell(batch, took)  # once nobody waits any more
             if any(waiting.wakes for waiting in batch):
                 urgent = any(waiting.urgent for waiting in batch)
                 with contextlib.suppress(RuntimeError):  # as for the answers: nobody is left
                     batch[0].loop.call_soon_threadsafe(partial(self.on_due, urgent=urgent))
+
+    def _tell(self, batch: list[_Waiting], took: float) -> None:
+        """Tell what a commit took and held, and what its works have to tell now that they are durable."""
+        self._seen("store_commit_seconds", took)
+        self._seen("store_commit_works", len(batch))
+        for waiting in batch:
+            if waiting.figures and waiting.error is None:
+                for name, value, labels in waiting.figures:
+                    self._seen(name, value, **labels)
 
     def _next_batch(self, *, many: bool) -> list[_Waiting]:
         inbox = self._inbox
@@ -169,6 +188,7 @@ class Store:
                 self._commit_apart(batch)
         except Exception as problem:  # noqa: BLE001 - the thread's boundary: each waiter is told
             self.chain.head = before
+            self._seen("store_failures")
             for waiting in batch:
                 if waiting.error is None:
                     waiting.error = StoreError(f"nothing was stored: {_cause(problem)}")
@@ -216,6 +236,7 @@ def _run(connection: Connection, chain: Chain, waiting: _Waiting) -> None:
             else problem
         )
     waiting.wakes, waiting.urgent = transaction.wakes, transaction.urgent
+    waiting.figures = transaction.figures
 
 
 def _answer(batch: list[_Waiting]) -> None:

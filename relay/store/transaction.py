@@ -13,6 +13,7 @@ from relay.domain.runtime import Runtime
 from relay.store import runtimes, tables
 from relay.store.approvals import Approvals
 from relay.store.audit import Audit, Chain
+from relay.store.backlog import Backlog, backlog
 from relay.store.conversations import Conversations
 from relay.store.deliveries import Deliveries
 from relay.store.grants import Grants
@@ -28,11 +29,15 @@ _FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before")
 _TOUCHED = upsert(tables.settings)
 _TOUCH = _TOUCHED.on_conflict_do_update(index_elements=["name"], set_={"value": _TOUCHED.excluded.value})
 _SOCKET_WAY = "approvals_via/"
+# What a work tells whoever counts: the name, how much, and the labels.
+Figure = tuple[str, float, Mapping[str, str]]
 _NO_KEY = Keys((b"",))  # of a transaction whose record nobody verifies
 
 
 class Transaction:
     """One transaction: everything in it becomes durable together, or nothing of it."""
+
+    figures: tuple[Figure, ...] = ()
 
     def __init__(self, connection: Connection, chain: Chain | None = None) -> None:
         self._connection = connection
@@ -102,6 +107,10 @@ class Transaction:
         """Forget the keys seen before `before` and return how many they were."""
         return self._connection.execute(_FORGET, {"before": before}).rowcount
 
+    def backlog(self) -> list[Backlog]:
+        """Return what has not left yet, by kind."""
+        return backlog(self._connection)
+
     def runtimes_alive(self, since: datetime) -> list[Runtime]:
         """Return the conversations in which something is asked, or was said after `since` and goes on."""
         return runtimes.alive(self._connection, since)
@@ -114,6 +123,10 @@ class Transaction:
         """Return the environments of which that is remembered."""
         names = select(tables.settings.c.name).where(tables.settings.c.name.startswith(_SOCKET_WAY))
         return [row.name.removeprefix(_SOCKET_WAY) for row in self._connection.execute(names)]
+
+    def seen(self, name: str, value: float = 1.0, /, **labels: str) -> None:
+        """Have something counted once this is durable; not at all if it never is."""
+        self.figures = (*self.figures, (name, value, labels))
 
     def touch(self, now: datetime) -> None:
         """Write something small: raises what any write would raise."""

@@ -10,6 +10,7 @@ from relay.domain.rules import Silence
 from relay.domain.silence import Clock, Step
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
+from relay.use_cases.counting import EXPIRED, count_decision
 from relay.use_cases.remind import Why, call_people, shared_copy
 from relay.use_cases.send_decision import send_decision
 
@@ -83,6 +84,7 @@ def _remind(tx: Transaction, approval: Approval, clock: Clock, now: datetime) ->
 
 def _expire(tx: Transaction, approval: Approval, _: Clock, now: datetime) -> None:
     tx.approvals.change(approval.id, {"state": State.EXPIRED, "nudge_at": None})
+    count_decision(tx, approval, EXPIRED, now)
     refresh_cards(tx, approval.id, now)
     _record(tx, approval, "expired", now, {"nudges": approval.nudges, "escalated": approval.escalated})
 
@@ -92,7 +94,7 @@ def _deny(tx: Transaction, approval: Approval, _: Clock, now: datetime) -> None:
     decision = Decision(approve=False, reason=reason, user_id="", decided_at=now, rule=approval.ask.rule)
     if tx.approvals.decide(approval, decision):
         _record(tx, approval, "expired", now, {"nudges": approval.nudges, "denied": True})
-        send_decision(tx, approval, decision, now)
+        send_decision(tx, approval, decision, now, outcome=EXPIRED)
 
 
 def _escalate(tx: Transaction, approval: Approval, _: Clock, now: datetime) -> None:

@@ -10,10 +10,17 @@ from relay.domain.approvals import Approval, Decision
 from relay.domain.deliveries import Kind
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards
+from relay.use_cases.counting import count_decision, outcome_of
 
 
-def send_decision(tx: Transaction, approval: Approval, decision: Decision, now: datetime) -> None:
-    """Have a recorded decision delivered and every card say so."""
+def send_decision(
+    tx: Transaction, approval: Approval, decision: Decision, now: datetime, *, outcome: str = ""
+) -> None:
+    """Have a recorded decision delivered and every card say so.
+
+    `outcome` is what is counted where the decision does not say it.
+    """
+    count_decision(tx, approval, outcome or outcome_of(decision), now)
     # Its own key: a decision never waits behind a message, nor behind another decision.
     _add(tx, Kind.DECISION, f"decision/{approval.id}", approval, decision, now)
     refresh_cards(tx, approval.id, now)

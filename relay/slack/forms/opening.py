@@ -81,7 +81,7 @@ class Opening:
         try:
             await self._do(click, value)
         except StoreError as problem:
-            self._door.log.error("click.not_stored", reason=str(problem), user_id=click.user.id)
+            self._door.not_stored("click", problem, click.user.id)
             await self._tell.now(listener_of(self._door, click), sentences.STORE_FAILED)
         await ack()
 

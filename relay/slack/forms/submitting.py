@@ -47,7 +47,7 @@ class Submitting:
         except UnfitError as unfit:
             await ack(response_action="errors", errors=unfit.errors)
         except StoreError as problem:
-            self._door.log.error("form.not_stored", reason=str(problem), user_id=submission.user.id)
+            self._door.not_stored("form", problem, submission.user.id)
             await self._refuse(ack, submission, sentences.STORE_FAILED, passing=True)
 
     async def _answer(self, ack: AsyncAck, submission: ViewSubmission, form: Form, meant: Meant) -> None:

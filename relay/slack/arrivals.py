@@ -1,0 +1,51 @@
+"""Counts what Slack brings: of which kind, what becomes of it, and how long it waits for its answer."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncBoltRequest
+
+from relay.domain.seen import Seen
+
+KINDS = ("command", "event", "action", "view", "other")
+OUTCOMES = ("taken", "refused", "not_stored", "unknown", "defect")
+_BY_TYPE = {
+    "event_callback": "event",
+    "block_actions": "action",
+    "view_submission": "view",
+    "view_closed": "view",
+}
+
+Dispatch = Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]
+
+
+class Arrivals:
+    """Told by those who take an arrival what becomes of it; without a word from them it is taken."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        # Many arrivals are taken at once, each in a context of its own.
+        self._outcome: ContextVar[list[str]] = ContextVar("outcome")
+
+    def became(self, outcome: str) -> None:
+        """Say what becomes of the arrival that is taken here, one of OUTCOMES."""
+        self._outcome.get([""])[0] = outcome
+
+    async def answered(self, dispatch: Dispatch, request: AsyncBoltRequest) -> BoltResponse:
+        """Have an arrival answered, and count it when it is."""
+        outcome = ["taken"]  # a list: a task that is begun meanwhile tells the same arrival
+        self._outcome.set(outcome)
+        began = time.perf_counter()
+        answer = await dispatch(request)
+        took, kind = time.perf_counter() - began, kind_of(request.body)
+        self._seen("arrivals", kind=kind, outcome=outcome[0])
+        self._seen("acknowledgement_seconds", took, kind=kind)
+        return answer
+
+
+def kind_of(body: Mapping[str, Any]) -> str:
+    """Return which of KINDS an arrival is."""
+    return _BY_TYPE.get(str(body.get("type")), "command" if "command" in body else "other")

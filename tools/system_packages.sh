@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that the programs are there which the tests drive and pip cannot bring: a browser, and fonts for it.
-# As root on Debian it installs what is missing; elsewhere it says what is missing, and the tests of the page fail.
+# As root on Debian it installs what is missing; elsewhere it says what is missing, with exit status 3, and the tests of the page fail.
 set -eu
 
 missing() {
@@ -23,3 +23,4 @@ if [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/
     tail -n 20 "$log" >&2
 fi
 echo "The tests of the page need what is not here:" $wanted "- install it (on Debian: apt-get install" $wanted"), then run make again." >&2
+exit 3  # the rest can go on without, and the next make asks again

@@ -143,7 +143,7 @@ def _is_used(names: Uses, before: str, name: str, value: str) -> bool:
     begin = len(before)
     while begin and (before[begin - 1].isalnum() or before[begin - 1] == "_"):
         begin -= 1
-    return names.shows(before[begin:] + name, value, signed=before[:begin].endswith("$"))
+    return names.shows(before[begin:] + name, value, signed=before[:begin].endswith(("$", "$env:")))
 
 
 def _is_meant(found: re.Match[str], group: str, name: str, before: str) -> bool:

@@ -1,8 +1,9 @@
 """Which names a text has a shell carry out: what stands under them is a command, and is seen by people.
 
-`TOKEN="rm -rf /srv"; $TOKEN` has a command where a secret would be. What is merely handed on, as nearly
-every secret is, stays masked, unless it is a path or an option. Whatever is looked at around a reference is
-of a bounded length, so that all of it is linear in the text: an agent writes it.
+`TOKEN="rm -rf /srv"; $TOKEN` has a command where a secret would be. There are more ways to carry something
+out than are known here: so what is merely handed on stays masked only while it is one plain word, as nearly
+every secret is. Whatever is looked at around a reference is of a bounded length, so that all of it is linear
+in the text: an agent writes it.
 """
 
 import re
@@ -12,10 +13,16 @@ from typing import Any
 
 _AROUND = 100
 _LONGEST_NAME = 80  # longer ones are not told apart
-_ENVIRONMENT = r"""(?:\bos\.|\bprocess\.)?\b(?:environ|getenv|env|ENV)(?:\.get)?(?:\.|[(\[]["']?)"""
-_REFERENCE = re.compile(
-    rf"(?:\$\{{?(?:env:)?|\bprintenv[ \t]{{1,3}}|%(?=\w{{1,80}}%)|{_ENVIRONMENT})(\w{{1,80}}|[@*])"
+# How programs read a variable; only there they are told from what a shell reads.
+_ENVIRONMENT = (
+    r"""\$?(?:\bos\.|\bprocess\.)?\b(?:environ|ENVIRON|getenv|env|ENV)(?:\.get)?(?:\.|[(\[{]["']?)"""
 )
+_REFERENCE = re.compile(
+    rf"(?:{_ENVIRONMENT}|(?P<shell>\$\{{?(?:env:)?|%(?=\w{{1,80}}%))|(?P<printed>\bprintenv[ \t]{{1,3}}))"
+    r"(?P<name>\w{1,80}|[@*])"
+)
+# What gives the places of arguments other values than a caller would.
+_SETS_PLACES = re.compile(r"\bset[ \t]{1,3}(?:-\w{1,3}[ \t]{1,3})?--|\w[ \t]?\(\)|\bfunction[ \t]")
 _A_PLACE, _ALL_PLACES = re.compile(r"[\d_]"), frozenset("@*")
 _SETS = re.compile(r"}?[ \t]{0,3}=(?!=)")  # in PHP a name has its sign where it is set, too
 _TAKES_OVER = re.compile(r"(?<!\w)(\w{1,80})=[\"']?\Z")
@@ -31,10 +38,12 @@ _HANDS_ON = frozenset(("-u", "-g", "-p", "-i", "-l", "-o", "-n", "-k", "-s", "-I
 _EXEC = re.compile(r".*\s(-exec(?:dir)?\s)", re.DOTALL)
 _LAST_PART = re.compile(r".*(?:[;&|\n`!]|\$\()", re.DOTALL)
 _ITS_HOST = "what ssh reaches"
+_BLANK = re.compile(r"\s")
 _QUOTES = "\"'\\"
 _OPENERS = " \t\n[\"'"
 _CALLS = re.compile(
-    r"(?<![\w$])(?:system|exec|execSync|eval|popen|shell_exec|passthru|spawn|call|run|check_output)\([\s\[\"']*\Z"
+    r"(?<![\w$])(?:system|exec|execSync|eval|popen|shell_exec|passthru|spawn|spawnSync"
+    r"|subprocess\.\w{1,20}|Popen)\([\s\[\"']*\Z"
 )
 _PRINTERS = ("echo", "printf", "cat")
 _PRINTS = re.compile(r"(?:echo|printf|cat[ \t]{1,3}<<<)(?:[ \t]{1,3}(?:-\w{1,4}|[\"']?%s\S{0,6}))?")
@@ -46,10 +55,9 @@ _READ_AGAIN = re.compile(
     rf"(?<![\w.-])(?:eval[ \t]|ssh[ \t]|{_SHELLS}[ \t]{{1,3}}-\w{{0,4}}c)"
     rf"|\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}"
 )
-_WORD = re.compile(r"[^\s/~.;&|`$(){}<>-][^\s;&|`$(){}<>]*")  # which is no option, no path, and does nothing
-
-
-_AIMS = re.compile(r"(?:\A|\s)[/~.-]")  # a path or an option: what a command is aimed at
+# One word, which is no option and no path: what does something has several. Read again, it has no signs.
+_WORD = re.compile(r"[^\s/~.-]\S*")
+_PLAIN = re.compile(r"[^\s/~.;&|`$(){}<>-][^\s;&|`$(){}<>]*")
 
 
 @dataclass(frozen=True)
@@ -75,9 +83,9 @@ class Uses:
             return True
         if not isinstance(value, str):
             return False
-        if self.others and _WORD.fullmatch(value) is None:
+        if self.others and _PLAIN.fullmatch(value) is None:
             return True
-        return (name in self.reads or (long and bool(self.reads))) and _AIMS.search(value) is not None
+        return (name in self.reads or (long and bool(self.reads))) and _WORD.fullmatch(value) is None
 
 
 NONE = Uses()
@@ -89,14 +97,15 @@ def uses(value: Any) -> Uses:
     found: dict[str, set[str]] = {"runs": set(), "sets": set(), "reads": set()}
     taken_over: dict[str, list[str]] = {}  # by what has it now: the names of which it has the value
     for reference in _REFERENCE.finditer(text):
-        name = reference[1].lower()
+        name = reference["name"].lower()
         before = text[max(0, reference.start() - _AROUND) : reference.start()]
         if before.rstrip(_QUOTES).endswith("=") and (new := _TAKES_OVER.search(before)):
             taken_over.setdefault(new[1].lower(), []).append(name)
         found[_how(before, text, reference)].add(name)
     runs = _followed(found["runs"], taken_over)
-    every = _INDIRECT.search(text) is not None or any(_A_PLACE.fullmatch(name) for name in runs)
-    others = _READ_AGAIN.search(text) is not None or not runs.isdisjoint(_ALL_PLACES)
+    placed = any(_A_PLACE.fullmatch(name) for name in runs)
+    every = _INDIRECT.search(text) is not None or (placed and _SETS_PLACES.search(text) is not None)
+    others = placed or _READ_AGAIN.search(text) is not None or not runs.isdisjoint(_ALL_PLACES)
     return Uses(runs, frozenset(found["sets"]), frozenset(found["reads"]), every, others)
 
 
@@ -109,10 +118,12 @@ def _how(before: str, text: str, reference: re.Match[str]) -> str:
 
 def _is_command(before: str, text: str, reference: re.Match[str]) -> bool:
     """Return whether a shell takes what a name stands for as a command."""
-    if reference[0].startswith("printenv"):
+    if reference["printed"]:
         return before.endswith(("$(", "`")) or _piped(text, reference.end())
     if before.rstrip(_OPENERS).endswith("(") and _CALLS.search(before):
         return True
+    if not reference["shell"]:
+        return False
     begin = _LAST_PART.match(before)
     part = before[begin.end() if begin else 0 :].rstrip(_QUOTES)
     if part[-1:].strip() and not part.endswith("("):  # it goes on with a word
@@ -172,6 +183,7 @@ def _followed(names: set[str], taken_over: Mapping[str, list[str]]) -> frozenset
 
 
 def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts of a JSON value; what stands in a list, each a word, is one command."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -179,5 +191,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield one
         elif isinstance(one, Mapping):
             waiting.extend(one.values())
+        elif isinstance(one, list | tuple) and all(isinstance(word, str) for word in one):
+            yield ("\n" if any(_BLANK.search(word) for word in one) else " ").join(one)
         elif isinstance(one, list | tuple):
             waiting.extend(one)

@@ -49,17 +49,19 @@ def card(
     nobody_left: bool = False,
     command: str = "/letta",
     grant: Grant | None = None,
-    waits_for: Sequence[str] = (),
+    one_of_several: bool = False,
 ) -> Post:
     """Return the card of a request in its present state; `scale` under 1 shows less of long arguments.
 
     `votes` are those given so far; `nobody_left` when nobody who may decide can be reached; `grant` is the
-    one that decided, or was given with the decision; `waits_for` are the codes of what is undecided beside
-    it, which keeps the agent waiting.
+    one that decided, or was given with the decision; of `one_of_several` calls of a turn each waits for all.
     """
     of = arguments.shown(approval)
     tool = visible(approval.asked.tool_name)
-    beginning = [header(f"{tool}: {_headline(approval)}"), *_outcome(approval, of, waits_for)]
+    beginning = [
+        header(f"{tool}: {_headline(approval)}"),
+        *_outcome(approval, of, one_of_several=one_of_several),
+    ]
     ending = [*_waiting(approval, votes, command, nobody_left=nobody_left), *_ending(approval)]
     ending += grant_blocks.on_card(approval, grant) if grant else []
     blocks: Blocks = []
@@ -156,10 +158,10 @@ def _waiting(
             yield context(said)
 
 
-def _outcome(approval: Approval, of: Shown, waits_for: Sequence[str]) -> Iterator[Block]:
+def _outcome(approval: Approval, of: Shown, *, one_of_several: bool) -> Iterator[Block]:
     """Yield what came of a request that is settled, before what it was about."""
     if approval.state is not State.PENDING:
-        yield section(outcomes.outcome(approval, waits_for))
+        yield section(outcomes.outcome(approval, one_of_several=one_of_several))
     if approval.state is not State.PENDING and of.output:
         yield rich(line("output"), preformatted(clamp(visible(of.output), _OUTPUT_LIMIT)[0]))
 

@@ -36,11 +36,8 @@ def decided_by(approval: Approval) -> str:
     return f"{what} by {_people(people)} at {at}"
 
 
-def outcome(approval: Approval, waits_for: Sequence[str] = ()) -> str:
-    """Return what stands on a card that nobody can decide any more.
-
-    `waits_for` are the codes of what is undecided yet of the same conversation.
-    """
+def outcome(approval: Approval, *, one_of_several: bool = False) -> str:
+    """Return what stands on a card that nobody can decide any more; `one_of_several` calls of a turn."""
     decision = approval.decision
     who = decided_by(approval)
     mark = ":white_check_mark:" if decision and decision.approve else ":no_entry:"
@@ -48,7 +45,7 @@ def outcome(approval: Approval, waits_for: Sequence[str] = ()) -> str:
     after = _besides(approval)
     return {
         State.PENDING: "",
-        State.DECIDED: f"{mark} {who}. {_under_way(approval, waits_for)}{after}",
+        State.DECIDED: f"{mark} {who}. {_under_way(approval, one_of_several=one_of_several)}{after}",
         State.DELIVERED: f"{mark} {who}. Delivered.{after}",
         State.FAILED: f":warning: {who}, but *not delivered*: {_words(approval.note)}{after}",
         State.WITHDRAWN: f":heavy_minus_sign: {_withdrawn(approval, who)}",
@@ -92,17 +89,13 @@ def _returned(approval: Approval) -> str:
     return "The agent was given the output below in place of its own call's."
 
 
-def _under_way(approval: Approval, waits_for: Sequence[str]) -> str:
-    if not approval.note:
-        return _goes_on(waits_for) if waits_for else "Delivering…"
-    return f"*Not delivered yet:* {_words(approval.note)}. I keep trying."
-
-
-def _goes_on(waits_for: Sequence[str]) -> str:
-    """Return what the agent waits for besides: none of a turn's calls goes on before all are decided."""
-    named = [code(one, _ID_LIMIT) for one in waits_for[:_MOST_NAMED]]
-    named += [f"{len(waits_for) - _MOST_NAMED} more"] if len(waits_for) > _MOST_NAMED else []
-    return f"The agent goes on when {_listed(named)} {'is' if len(waits_for) == 1 else 'are'} decided too."
+def _under_way(approval: Approval, *, one_of_several: bool) -> str:
+    if approval.note:
+        return f"*Not delivered yet:* {_words(approval.note)}. I keep trying."
+    # None of a turn's calls goes on before all are decided.
+    return (
+        f"Delivering…{' The agent goes on when all calls of its turn are decided.' if one_of_several else ''}"
+    )
 
 
 def _withdrawn(approval: Approval, who: str) -> str:

@@ -31,7 +31,7 @@ from relay.store.messages import Message
 from relay.use_cases.cards import is_group, spread_copy
 from relay.use_cases.open_approval import IN_THREAD
 from relay.use_cases.remind import call_off
-from relay.use_cases.siblings import refresh_siblings, waits_for
+from relay.use_cases.siblings import asked_beside, has_siblings
 from relay.use_cases.whisper import Listener, Sentence
 
 _EVENT_TYPE = "relay_delivery"
@@ -132,7 +132,7 @@ class SlackSender:
 
     async def _card(self, delivery: Delivery) -> Outcome:
         found = await self._store.transact(lambda tx: _card_of(tx, delivery))
-        copy, approval, votes, grant, undecided = found
+        copy, approval, votes, grant, one_of_several = found
         if copy.ts is None:  # a live status locks the composer
             asked = approval.asked
             await self._live.quiet(Runtime(asked.environment, asked.agent_id, asked.conversation_id))
@@ -147,7 +147,7 @@ class SlackSender:
                 nobody_left=lost,
                 command=self._command,
                 grant=grant,
-                waits_for=undecided,
+                one_of_several=one_of_several,
             )
             post = await asyncio.to_thread(lay_out) if large else lay_out()
             try:
@@ -301,7 +301,7 @@ def _reply_post(delivery: Delivery) -> Post:
     return posts.reply(delivery.body["text"])
 
 
-Drawn = tuple[Copy, Approval, list[Vote], Grant | None, tuple[str, ...]]
+Drawn = tuple[Copy, Approval, list[Vote], Grant | None, bool]
 
 
 def _card_of(tx: Any, delivery: Delivery) -> Drawn:
@@ -313,8 +313,9 @@ def _card_of(tx: Any, delivery: Delivery) -> Drawn:
         raise LookupError(f"the card {copy_id} is not in the store")
     call_off(tx, approval, now)
     if copy.ts is None and approval.state is State.PENDING and _is_first(tx, copy):
-        refresh_siblings(tx, approval, now)
-    return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval), waits_for(tx, approval)
+        asked_beside(tx, approval, now)
+    several = approval.state is State.DECIDED and has_siblings(tx, approval)
+    return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval), several
 
 
 def _is_first(tx: Any, copy: Copy) -> bool:

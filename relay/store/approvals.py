@@ -29,9 +29,11 @@ _PENDING = Statement(
     select(t.c.id, t.c.tool_name).where(*_RUNTIME, _open, t.c.state == State.PENDING).order_by(t.c.created_at)
 )
 
-# Unsorted, so that it reads no more than it returns: in the order in which they came, as it happens.
-_PENDING_CODES = Statement(
-    select(t.c.code).where(*_RUNTIME, _open, t.c.state == State.PENDING).limit(bindparam("most"))
+# Unsorted, so that it reads no more than it returns.
+_UNDELIVERED = Statement(
+    select(t.c.id)
+    .where(*_RUNTIME, _open, t.c.state.in_([literal_column("'pending'"), literal_column("'decided'")]))
+    .limit(bindparam("most"))
 )
 _ON_THE_WAY = Statement(select(t.c.id).where(*_RUNTIME, t.c.state == literal_column("'decided'")))
 
@@ -106,10 +108,10 @@ class Approvals:
         of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
         return [(which, tool) for which, tool in _PENDING.run(self._connection, of).fetchall()]
 
-    def pending_codes(self, environment: str, agent_id: str, conversation_id: str, most: int) -> list[str]:
-        """Return the codes of up to `most` requests of a runtime that wait for people."""
+    def undelivered(self, environment: str, agent_id: str, conversation_id: str, *, most: int) -> int:
+        """Return how many requests of a runtime wait for people or are on their way, counted up to `most`."""
         of = {"environment": environment, "agent": agent_id, "conversation": conversation_id, "most": most}
-        return [code for (code,) in _PENDING_CODES.run(self._connection, of).fetchall()]
+        return len(_UNDELIVERED.run(self._connection, of).fetchall())
 
     def on_the_way(self, environment: str, agent_id: str, conversation_id: str) -> list[str]:
         """Return the ids of the requests of a runtime whose decision is on its way."""

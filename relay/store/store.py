@@ -230,13 +230,17 @@ def _run(connection: Connection, chain: Chain, waiting: _Waiting) -> None:
     try:
         waiting.result = waiting.work(transaction)
     except Exception as problem:  # noqa: BLE001 - the work's own error goes to its own waiter
-        waiting.error = (
-            StoreError(f"nothing was stored: {_cause(problem)}")
-            if isinstance(problem, SQLAlchemyError)
-            else problem
-        )
+        waiting.error = _told(problem)
     waiting.wakes, waiting.urgent = transaction.wakes, transaction.urgent
     waiting.figures = transaction.figures
+
+
+def _told(problem: Exception) -> Exception:
+    """Return what the waiter of a work that raised is to be told."""
+    if isinstance(problem, SQLAlchemyError):
+        return StoreError(f"nothing was stored: {_cause(problem)}")
+    # A future takes none of these, and the rest of its batch would wait for ever.
+    return RuntimeError(repr(problem)) if isinstance(problem, StopIteration) else problem
 
 
 def _answer(batch: list[_Waiting]) -> None:

@@ -21,7 +21,6 @@ from relay.use_cases.evidence import evidence_of
 from relay.use_cases.grants import keep_grant
 from relay.use_cases.rulings import Authority, present_ask, ruling_of
 from relay.use_cases.send_decision import send_decision
-from relay.use_cases.siblings import refresh_siblings
 from relay.use_cases.stop_after import stop_after
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
@@ -157,7 +156,6 @@ def _count(
     decision = _decision(approval, answer, reason, person, counted, now)
     tx.approvals.decide(approval, decision)
     send_decision(tx, approval, decision, now)
-    refresh_siblings(tx, approval, now)
     if decision.stop:
         stop_after(tx, approval, person, click.listener, click.key, answer.asked_by, now)
     return Taken(Recorded.DECIDED)

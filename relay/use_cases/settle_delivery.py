@@ -11,6 +11,7 @@ from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
 from relay.use_cases.conversations import forget_conversation, stand_in
 from relay.use_cases.post_reply import lead_to_reply
+from relay.use_cases.remind import call_off
 from relay.use_cases.send_decision import send_decision
 from relay.use_cases.stop_after import hurry_stop
 from relay.use_cases.whisper import Listener, Sentence, whisper
@@ -284,8 +285,11 @@ def _after_secret(tx: Transaction, delivery: Delivery, settled: Settled, _: Outc
         tx.deliveries.scrub(delivery.id)  # it carried a bearer secret
 
 
-def _after_reminder(tx: Transaction, _: Delivery, __: Settled, ___: Outcome, ____: datetime) -> None:
-    """Do nothing: what it points to says itself how things are."""
+def _after_reminder(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcome, now: datetime) -> None:
+    """Call off a call that was still under way when somebody decided."""
+    approval = tx.approvals.get(delivery.subject_id)
+    if approval is not None and isinstance(outcome, Delivered):
+        call_off(tx, approval, now)
 
 
 _CONSEQUENCES: dict[Kind, Callable[[Transaction, Delivery, Settled, Outcome, datetime], None]] = {

@@ -90,6 +90,11 @@ HANDED_ON = [
     "f($X)",
     "fetch(process.env.X)",
     "login(os.environ['X'])",
+    "os.environ['X'] = 'a'",
+    "process.env.X = 1",
+    "if (!process.env.X) {",
+    "ENV['X']",
+    "bot.run(os.environ['X'])",
     "password: {$X}",
     "100%X",
     "a=1b=2 rm $X",
@@ -134,14 +139,29 @@ def test_what_is_set_with_its_sign_is_told_apart(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["$1", "sudo $_", "ls; $0 a", "${!X}", "declare -n A=B", "local -rn A=B", "typeset -n A", "eval \\$$X"],
+    [
+        *("set -- a; $1", "set -e -- a; $1", "f() { ls; }\n$1", "function f { ls; }\nsudo $_"),
+        *("${!X}", "declare -n A=B", "local -rn A=B", "typeset -n A", "eval \\$$X"),
+    ],
 )
 def test_where_names_have_no_names_nothing_tells_which_are_carried_out(text: str) -> None:
     assert uses(text).all
 
 
 @pytest.mark.parametrize(
-    "text", ["echo $1", 'f "$@"', '"$@"', "VALUES ($1, $2)", "awk '{ print $1 }'", "declare A=n", "eval $X"]
+    "text",
+    [
+        "echo $1",
+        "$1",
+        "$5 a month",
+        "set -- a; ls $1",
+        'f "$@"',
+        '"$@"',
+        "VALUES ($1, $2)",
+        "awk '{ print $1 }'",
+        "declare A=n",
+        "eval $X",
+    ],
 )
 def test_where_they_have_names_it_is_told(text: str) -> None:
     assert not uses(text).all
@@ -201,7 +221,8 @@ LONG = "n" * 80
         (names(sets="y"), "x", "hunter22", False),
         (names(sets="y"), LONG, "hunter22", False),
         (names(reads="x"), "X", "hunter22", False),
-        (names(reads="x"), "x", "correct horse-battery", False),
+        (names(reads="x"), "x", "p4ss;w0rd$", False),
+        (names(reads="x"), "x", "delete namespace production", True),
         (names(reads="x"), "X", "/srv", True),
         (names(reads="x"), "x", "-rf", True),
         (names(reads="x"), "x", "a ~/b", True),

@@ -196,18 +196,13 @@ def test_a_reason_in_words_is_on_the_card_and_a_wordless_one_is_not() -> None:
     assert "grace in Slack" not in str(cards.card(approval(State.DELIVERED, DENIED)).blocks)
 
 
-@pytest.mark.parametrize(
-    ("codes", "said"),
-    [
-        (("K7QFX",), "when `K7QFX` is decided too."),
-        (("K7QFX", "ABCDE"), "when `K7QFX` and `ABCDE` are decided too."),
-    ],
-)
-def test_what_is_decided_says_which_others_the_agent_waits_for(codes: tuple[str, ...], said: str) -> None:
-    shown = words(cards.card(approval(State.DECIDED, APPROVED), waits_for=codes).blocks)[1]
-    assert f"The agent goes on {said}" in shown and "Delivering…" not in shown
+def test_one_of_several_calls_says_what_the_agent_goes_on_for() -> None:
+    shown = words(cards.card(approval(State.DECIDED, APPROVED), one_of_several=True).blocks)[1]
+    assert "Delivering… The agent goes on when all calls of its turn are decided." in shown
     late = approval(State.DECIDED, APPROVED, note="the environment is offline")
-    assert "goes on" not in words(cards.card(late, waits_for=codes).blocks)[1]
+    assert "goes on" not in words(cards.card(late, one_of_several=True).blocks)[1]
+    alone = cards.card(approval(State.DECIDED, APPROVED)).blocks
+    assert "goes on" not in words(alone)[1]
 
 
 def test_what_a_rule_denied_is_said_in_one_form_wherever_it_is_told() -> None:

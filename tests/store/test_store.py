@@ -92,6 +92,15 @@ async def test_a_work_that_raises_is_rolled_back_alone(store: Store, store_url: 
     assert _audited(store_url) == ["before", "after"]
 
 
+async def test_a_work_that_comes_to_an_iterator_s_end_keeps_nobody_waiting(store: Store) -> None:
+    def fail(tx: Transaction) -> None:
+        next(iter(()))
+
+    answers = await _together(store, fail, _record("after"))
+    assert isinstance(answers[0], RuntimeError)
+    assert answers[1] is None
+
+
 async def test_a_full_disk_fails_the_work_with_a_reason_and_the_store_goes_on(
     store: Store, store_url: str
 ) -> None:

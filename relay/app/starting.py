@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from relay.app.metrics import Figures
 
 _SLACK_TIMEOUT = 10
-_CALM_AFTER = 1.0  # seconds; until then what people wait for is opened
 
 
 @dataclass
@@ -92,7 +91,6 @@ class App:
         Nobody waits for it: no card is posted to a place that was not looked at, and Slack answers about
         fifty places a minute.
         """
-        await asyncio.sleep(_CALM_AFTER)
         if shared := await places.check():
             raise StartError(
                 f"{', '.join(shared)} is shared with another workspace, which would read the cards: "

@@ -17,6 +17,7 @@ _LONGEST_NAME = 80  # longer ones are not told apart
 _ENVIRONMENT = (
     r"""\$?(?:\bos\.|\bprocess\.)?\b(?:environ|ENVIRON|getenv|env|ENV)(?:\.get)?(?:\.|[(\[{]["']?)"""
 )
+_SIGNS = ("$", "%", "env", "ENV", "VIRON")  # of which every reference has one: most texts have none
 _REFERENCE = re.compile(
     rf"(?:{_ENVIRONMENT}|(?P<shell>\$\{{?(?:env:)?|%(?=\w{{1,80}}%))|(?P<printed>\bprintenv[ \t]{{1,3}}))"
     r"(?P<name>\w{1,80}|[@*])"
@@ -50,11 +51,13 @@ _PRINTS = re.compile(r"(?:echo|printf|cat[ \t]{1,3}<<<)(?:[ \t]{1,3}(?:-\w{1,4}|
 _PIPED = re.compile(rf"[\w}}]{{0,40}}[\"']{{0,2}}[ \t]{{0,3}}\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}")
 # Names of names: what these stand for cannot be told.
 _INDIRECT = re.compile(r"\$\{!|\b(?:declare|local|typeset)[ \t]{1,3}-\w{0,8}n|\beval\b[^\n]{0,200}\\\$")
+_INDIRECT_SIGNS = ("${!", "declare", "local", "typeset", "eval")
 # What reads words for a second time, those in a name's value among them.
 _READ_AGAIN = re.compile(
-    rf"(?<![\w.-])(?:eval[ \t]|ssh[ \t]|{_SHELLS}[ \t]{{1,3}}-\w{{0,4}}c)"
+    r"(?<![\w.-])(?:eval[ \t]|ssh[ \t]|(?:ba|z|da|k|fi)?sh[ \t]{1,3}-\w{0,4}c)"
     rf"|\|[ \t]{{0,3}}(?:sudo[ \t]{{1,3}})?{_SHELLS}"
 )
+_READ_AGAIN_SIGNS = ("eval", "sh")
 # One word, which is no option and no path: what does something has several. Read again, it has no signs.
 _WORD = re.compile(r"[^\s/~.-]\S*")
 _PLAIN = re.compile(r"[^\s/~.;&|`$(){}<>-][^\s;&|`$(){}<>]*")
@@ -96,7 +99,7 @@ def uses(value: Any) -> Uses:
     text = "\n".join(_texts(value))
     found: dict[str, set[str]] = {"runs": set(), "sets": set(), "reads": set()}
     taken_over: dict[str, list[str]] = {}  # by what has it now: the names of which it has the value
-    for reference in _REFERENCE.finditer(text):
+    for reference in _REFERENCE.finditer(text) if _has(text, _SIGNS) else ():
         name = reference["name"].lower()
         before = text[max(0, reference.start() - _AROUND) : reference.start()]
         if before.rstrip(_QUOTES).endswith("=") and (new := _TAKES_OVER.search(before)):
@@ -104,9 +107,18 @@ def uses(value: Any) -> Uses:
         found[_how(before, text, reference)].add(name)
     runs = _followed(found["runs"], taken_over)
     placed = any(_A_PLACE.fullmatch(name) for name in runs)
-    every = _INDIRECT.search(text) is not None or (placed and _SETS_PLACES.search(text) is not None)
-    others = placed or _READ_AGAIN.search(text) is not None or not runs.isdisjoint(_ALL_PLACES)
+    every = _found(_INDIRECT, _INDIRECT_SIGNS, text) or (placed and _SETS_PLACES.search(text) is not None)
+    others = placed or _found(_READ_AGAIN, _READ_AGAIN_SIGNS, text) or not runs.isdisjoint(_ALL_PLACES)
     return Uses(runs, frozenset(found["sets"]), frozenset(found["reads"]), every, others)
+
+
+def _found(pattern: re.Pattern[str], signs: Sequence[str], text: str) -> bool:
+    return _has(text, signs) and pattern.search(text) is not None
+
+
+def _has(text: str, signs: Sequence[str]) -> bool:
+    """Return whether a text has one of what a pattern needs: to look for that costs next to nothing."""
+    return any(sign in text for sign in signs)
 
 
 def _how(before: str, text: str, reference: re.Match[str]) -> str:

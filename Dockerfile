@@ -18,7 +18,8 @@ ENV PATH=/opt/relay/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     RELAY_HOST=0.0.0.0 \
     RELAY_STORE_URL=sqlite:////var/lib/relay/relay.db
-USER relay
+# By its number, so that an orchestrator sees that it is not root.
+USER 10001:10001
 WORKDIR /var/lib/relay
 VOLUME /var/lib/relay
 EXPOSE 3000

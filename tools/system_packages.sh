@@ -1,6 +1,7 @@
 #!/bin/sh
-# Sees to it that the programs are there which the tests drive and pip cannot bring: a browser, and fonts for it.
-# As root on Debian it installs what is missing; elsewhere it says what is missing, with exit status 3, and the tests of the page fail.
+# Sees to it that the programs are there which the tests drive and pip cannot bring: a browser, and fonts for it, and
+# systemd, whose own look the unit in deploy/ has to stand. As root on Debian it installs what is missing; elsewhere it
+# says what is missing, with exit status 3, and the tests that need it fail.
 set -eu
 
 missing() {
@@ -10,6 +11,7 @@ missing() {
     [ -n "${found:-}" ] || echo chromium
     fc-list 2>/dev/null | grep -qi 'liberation' || echo fonts-liberation
     fc-list 2>/dev/null | grep -qi 'color *emoji' || echo fonts-noto-color-emoji
+    [ "$(uname)" != Linux ] || command -v systemd-analyze >/dev/null 2>&1 || echo systemd
 }
 
 wanted=$(missing)
@@ -22,5 +24,5 @@ if [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends fontconfig $wanted; } >"$log" 2>&1 && exit 0
     tail -n 20 "$log" >&2
 fi
-echo "The tests of the page need what is not here:" $wanted "- install it (on Debian: apt-get install" $wanted"), then run make again." >&2
+echo "The tests need what is not here:" $wanted "- install it (on Debian: apt-get install" $wanted"), then run make again." >&2
 exit 3  # the rest can go on without, and the next make asks again

@@ -42,6 +42,7 @@ async def examined(config: Config, settings: Sequence[str] = (), within: float =
             retry_handlers=[],
             logger=silent_logger(),
         )
+        slack.proxy = None  # the session finds it, as in a relay that runs
         parts = await asyncio.gather(
             _of_slack(slack, config, limits),
             *(

@@ -78,6 +78,7 @@ class App:
             retry_handlers=[] if figures is None else [CountsLimits(seen)],
             logger=silent_logger(),
         )
+        client.proxy = None  # the session finds it, and goes by NO_PROXY, which Slack's library does not
         workspace = await _workspace(client)
         parts = Parts(self.config, store, http, client, workspace, self.log, self.at, seen)
         await parts.start(stack, auditing.run, partial(self._check_places, parts.places))

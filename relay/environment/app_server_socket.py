@@ -26,7 +26,12 @@ def socket_url(environment: Environment) -> str:
 def about_url(environment: Environment) -> str:
     """Return where an App Server tells over HTTP, to who shows the key, what it is."""
     parts = urlsplit(environment.base_url)
-    return urlunsplit((parts.scheme.replace("ws", "http", 1), parts.netloc, _ABOUT, "", ""))
+    return urlunsplit((_over_http(parts.scheme), parts.netloc, _ABOUT, "", ""))
+
+
+def _over_http(address: str) -> str:
+    """Return an address or scheme as HTTP's: a proxy is found by it, and WS_PROXY is what nobody sets."""
+    return address.replace("ws", "http", 1)
 
 
 def authorization(environment: Environment) -> dict[str, str]:
@@ -41,7 +46,7 @@ async def open_socket(
     """Return its socket, open. Raises EnvironmentAwayError, LookupRefusedError."""
     try:
         return await session.ws_connect(
-            socket_url(environment),
+            _over_http(socket_url(environment)),
             headers=authorization(environment),
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=2.0),

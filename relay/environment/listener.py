@@ -244,8 +244,8 @@ class Listener:
 
     @contextlib.asynccontextmanager
     async def _open(self, connection_id: str) -> "AsyncIterator[dict[str, aiohttp.ClientWebSocketResponse]]":
-        base = "ws" + self._environment.base_url.removeprefix("http")
-        path = f"{base}/v1/environments/{quote(connection_id, safe='')}/status/ws"
+        # Not wss://, though it is a socket: its proxy would be that of WSS_PROXY, which nobody sets.
+        path = f"{self._environment.base_url}/v1/environments/{quote(connection_id, safe='')}/status/ws"
         headers = {"Authorization": f"Bearer {self._environment.api_key.get_secret_value()}"}
         async with contextlib.AsyncExitStack() as stack:
             sockets = {}

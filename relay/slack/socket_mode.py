@@ -15,6 +15,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from relay.config.proxies import proxy_for
+
 _LOOK_EVERY = 2.0
 _LOOKS_BEFORE_GIVING_UP = 3
 _OPEN_WITHIN = 10
@@ -66,6 +68,7 @@ class SocketMode:
             await previous.client.close()  # type: ignore[no-untyped-call]  # the SDK's
         # connect() asks for a ticket by itself, but hides a refusal and asks for ever.
         handler.client.wss_uri = await handler.client.issue_new_wss_url()
+        handler.client.proxy = proxy_for(handler.client.wss_uri)
         await handler.client.connect()  # type: ignore[no-untyped-call]  # the SDK's
 
     async def _keep_open(self) -> None:

@@ -150,7 +150,7 @@ class Standing:
         self._listened = gauge("conversations_listened", "Conversations listened to.", "environment")
         self._sockets = gauge("environment_sockets_open", "Open sockets for those.", "environment")
         if looked.socket_mode is not None:
-            self._slack = gauge("slack_socket_open", "Whether Slack's socket is open.")
+            self._slack = gauge("slack_sockets_open", "How many of the two sockets to Slack are open.")
 
     async def look(self) -> None:
         """Bring the figures up to date."""

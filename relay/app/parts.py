@@ -16,7 +16,6 @@ from relay.app.beginning import rule_anew
 from relay.app.clock import utc_now
 from relay.app.errors import PartEndedError, StartError
 from relay.app.http_clients import HttpClients
-from relay.app.log import silent_logger
 from relay.app.preparing import Preparing
 from relay.app.readiness import Readiness
 from relay.app.stopping import Stopping, cancel, within
@@ -114,7 +113,7 @@ class Parts:
             store, doors, clock=utc_now, chance=random.random, log=log, at=at, seen=seen
         )
         self._bolt = bolt_app(door, tell, stops, deciding, self._home, self._arrivals)
-        self.socket_mode = self._make_socket_mode(client)
+        self.socket_mode = self._make_socket_mode(client, http)
         self._running: list[asyncio.Task[None]] = []
         self._stopping = Stopping()
         self._control = ControlSocket(store, self._reports, socket_path(config.store_url), log)
@@ -130,11 +129,11 @@ class Parts:
             Preparing(self._config, self._store, http).prepared,
         )
 
-    def _make_socket_mode(self, client: AsyncWebClient) -> SocketMode | None:
+    def _make_socket_mode(self, client: AsyncWebClient, http: HttpClients) -> SocketMode | None:
         token = self._config.slack.app_token
         if token is None:
             return None
-        return SocketMode(self._bolt, token.get_secret_value(), client, silent_logger(), self._log)
+        return SocketMode(self._bolt, token.get_secret_value(), client, http.slack, self._log)
 
     def _make_door(self, client: AsyncWebClient, workspace: Workspace) -> SlackDoor:
         return SlackDoor(

@@ -26,8 +26,7 @@ class Readiness:
         """Return how each part is, by its name."""
         parts = {"store": await self._store_health()}
         if self.socket_mode is not None:
-            connected = self.socket_mode.connected
-            parts["slack"] = Health(connected, "connected" if connected else "its socket is not open")
+            parts["slack"] = _socket_health(self.socket_mode)
         else:
             parts["slack"] = Health(ready=True, words="called over HTTP")
         presences = self.listeners.presences
@@ -48,6 +47,15 @@ class Readiness:
         except StoreError as problem:
             return Health(ready=False, words=str(problem))
         return Health(ready=True, words="writable")
+
+
+def _socket_health(socket_mode: SocketMode) -> Health:
+    # By one alone Slack reaches us: the other is on its way.
+    number = f"({socket_mode.connected} of {socket_mode.wanted})"
+    if socket_mode.connected:
+        return Health(ready=True, words=f"connected {number}")
+    why = f": {socket_mode.trouble}" if socket_mode.trouble else ""
+    return Health(ready=False, words=f"its sockets are not open {number}{why}")
 
 
 def _presence_health(presence: Presence) -> Health:

@@ -52,6 +52,11 @@ def too_large(problem: Exception) -> bool:
     return code(problem) in _TOO_LARGE
 
 
+def passing(problem: SlackApiError) -> bool:
+    """Whether the trouble goes away by itself, without anybody mending the app."""
+    return isinstance(_of_answer(problem), Retry) and code(problem) not in _APP_BROKEN
+
+
 def meaning(problem: Exception) -> Outcome:
     """Return what an error of a Web API call means. Raises nothing."""
     if isinstance(problem, SlackApiError):

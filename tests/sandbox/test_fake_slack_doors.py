@@ -117,6 +117,55 @@ async def test_an_envelope_has_slack_s_fields(slack: FakeSlack, http: aiohttp.Cl
     assert (await event).ok
 
 
+async def test_a_silent_socket_is_open_and_brings_nothing(
+    slack: FakeSlack, http: aiohttp.ClientSession
+) -> None:
+    (deaf, _), (other, _) = [await linked(slack, http) for _ in range(2)]
+    slack.fall_silent()
+    for _ in range(2):
+        command = asyncio.create_task(slack.slash(ADA, OPS, "x"))
+        await other.send_json({"envelope_id": (await other.receive_json())["envelope_id"]})
+        assert (await command).ok
+    await deaf.ping()
+    await slack.wait_for(lambda s: s.pinged)
+    with pytest.raises(TimeoutError):
+        await deaf.receive(0.1)
+    assert (deaf.closed, slack.connected) == (False, 1)
+
+
+async def test_an_envelope_goes_on_coming_to_a_socket_that_is_warned_and_is_acknowledged_there(
+    slack: FakeSlack, http: aiohttp.ClientSession
+) -> None:
+    (warned, _), (other, _) = [await linked(slack, http) for _ in range(2)]
+    going = asyncio.create_task(slack.disconnect("warning", 1, after=30))
+    assert (await warned.receive_json())["reason"] == "warning"
+    command = asyncio.create_task(slack.slash(ADA, OPS, "x"))
+    envelope = await warned.receive_json()
+    await other.send_json({"envelope_id": envelope["envelope_id"]})  # is none of its business
+    await warned.send_json({"envelope_id": envelope["envelope_id"]})
+    assert (await command).ok
+    await warned.close()
+    await going
+
+
+async def test_an_event_whose_socket_breaks_comes_again_by_another_one_and_a_command_does_not(
+    slack: FakeSlack, http: aiohttp.ClientSession
+) -> None:
+    (breaking, _), (other, _) = [await linked(slack, http) for _ in range(2)]
+    event = asyncio.create_task(slack.event({"type": "app_mention", "user": ADA}))
+    first = await breaking.receive_json()
+    slack.lose_acknowledgements()
+    await breaking.send_json({"envelope_id": first["envelope_id"]})
+    again = await other.receive_json()
+    assert (again["retry_attempt"], again["payload"]) == (1, first["payload"])
+    await other.send_json({"envelope_id": again["envelope_id"]})
+    assert (await event).ok
+    command = asyncio.create_task(slack.slash(ADA, OPS, "x"))
+    assert (await other.receive_json())["type"] == "slash_commands"
+    slack.cut()
+    assert (await command).status is None
+
+
 # Redelivery.
 
 

@@ -47,21 +47,6 @@ async def test_an_environment_that_is_offline_at_start_keeps_nobody_from_startin
     assert (await idle.slack.slash(ADA, OPS, "hello")).ok
 
 
-async def test_without_its_socket_to_slack_the_relay_is_alive_but_not_ready_until_it_is_open_again(
-    idle: World,
-) -> None:
-    await idle.start_relay({"SLACK_APP_TOKEN": idle.slack.app_token})
-    idle.slack.refuse_tickets = 1_000
-    await idle.slack.disconnect()
-    body = await readiness(idle, 503, "not open")
-    assert body["ready"] is False
-    assert (await ask(idle, "/healthz"))[0] == 200
-    idle.slack.refuse_tickets = 0
-    await idle.slack.wait_for(lambda slack: slack.connected, timeout=20)
-    await readiness(idle, 200, "connected")
-    assert (await idle.slack.slash(ADA, OPS, "hello again")).ok
-
-
 async def test_in_socket_mode_the_http_door_is_not_mounted(idle: World) -> None:
     await idle.start_relay({"SLACK_APP_TOKEN": idle.slack.app_token})
     body = b"payload={}"

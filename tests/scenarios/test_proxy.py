@@ -16,7 +16,6 @@ from pydantic import SecretStr
 
 from relay.app.http_clients import http_clients
 from relay.config import Environment
-from relay.config.proxies import proxy_for
 from relay.environment.app_server_socket import open_socket
 from tests.proxy import Proxy, proxy
 from tests.scenarios.acts import ask_tool
@@ -119,14 +118,6 @@ async def test_an_app_servers_socket_goes_through_the_proxy(between: Proxy) -> N
         )
         await opened.close()
     assert between.asked == ["GET /ws"]
-
-
-def test_a_socket_goes_by_the_proxy_of_its_scheme(bare: pytest.MonkeyPatch) -> None:
-    bare.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    bare.setenv("NO_PROXY", ".inside.example")
-    assert proxy_for("wss://wss-primary.slack.com/link/?ticket=1") == "http://proxy.example:3128"
-    assert proxy_for("ws://wss-primary.slack.com/") is None
-    assert proxy_for("wss://slack.inside.example/") is None
 
 
 @pytest.fixture

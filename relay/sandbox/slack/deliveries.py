@@ -6,8 +6,9 @@ from typing import Any
 
 from relay.sandbox.slack import surfaces
 from relay.sandbox.slack.chat import check_body
-from relay.sandbox.slack.doors import NOBODY, Answer, HttpDoor, Retry, SocketDoor
+from relay.sandbox.slack.doors import NOBODY, Answer, HttpDoor, Retry
 from relay.sandbox.slack.refusals import RefusedError, blocks_given
+from relay.sandbox.slack.sockets import SocketDoor
 from relay.sandbox.slack.workspace import Ack, Json, View, Workspace
 
 

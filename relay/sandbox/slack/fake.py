@@ -11,12 +11,13 @@ from aiohttp import web
 from relay.sandbox.slack import gestures, posts
 from relay.sandbox.slack.chat import shown
 from relay.sandbox.slack.deliveries import Deliveries
-from relay.sandbox.slack.doors import MOST_RETRIES, HttpDoor, Reason, SocketDoor, sign
+from relay.sandbox.slack.doors import MOST_RETRIES, HttpDoor, sign
 from relay.sandbox.slack.gestures import FromButton, Value
 from relay.sandbox.slack.posts import FileStore, Upload
 from relay.sandbox.slack.response_urls import ResponseUrls
 from relay.sandbox.slack.rights import Rates
 from relay.sandbox.slack.screens import Screens
+from relay.sandbox.slack.sockets import CLOSE_AFTER, Reason, SocketDoor
 from relay.sandbox.slack.web_api import Trouble, WebApi
 from relay.sandbox.slack.workspace import Ack, Channel, Json, Message, Workspace
 
@@ -112,6 +113,11 @@ class FakeSlack(Screens):
     def connected(self) -> int:
         """How many Socket Mode connections are open."""
         return self._sockets.connected
+
+    @property
+    def pinged(self) -> int:
+        """How often the app asked by a ping whether a Socket Mode connection is alive."""
+        return self._sockets.pinged
 
     @property
     def refuse_tickets(self) -> int:
@@ -331,9 +337,23 @@ class FakeSlack(Screens):
             }
         )
 
-    async def disconnect(self, reason: Reason = "refresh_requested") -> None:
-        """Send `disconnect` on every open socket and close it a moment later."""
-        await self._sockets.disconnect(reason)
+    async def disconnect(
+        self, reason: Reason = "refresh_requested", number: int | None = None, after: float = CLOSE_AFTER
+    ) -> None:
+        """Send `disconnect` on all sockets, or `number` of them; what is there `after` seconds is closed."""
+        await self._sockets.disconnect(reason, number, after)
+
+    def lose_acknowledgements(self, times: int = 1) -> None:
+        """Let the next acknowledgements over a socket get lost, and their sockets break with them."""
+        self._sockets.lose_acknowledgements = times
+
+    def cut(self, number: int | None = None) -> None:
+        """Break every socket, or `number` of them, without a word."""
+        self._sockets.cut(number)
+
+    def fall_silent(self, number: int = 1) -> None:
+        """Let `number` sockets stay open, and bring nothing any more: no envelope, no ping, no pong."""
+        self._sockets.fall_silent(number)
 
     def expire_response_urls(self) -> None:
         """Make every response_url given out so far thirty minutes old."""

@@ -1,13 +1,14 @@
 """Every scenario can be watched from the page, to its end, and leads to where it happens."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import Locator, expect
 
 from relay.demo.places import ADA, APPROVALS, GRACE, GUEST, OPS
 from relay.sandbox.slack import Message
-from tests.page.browsing import Here, Tab
+from tests.page.browsing import QUICK, Here, Tab
 from tests.test_demo import NAMES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -96,6 +97,7 @@ async def test_a_step_s_link_leads_to_the_card_or_opens_the_thread(here: Here) -
 
 
 async def test_who_watches_sees_the_card_and_the_thread(here: Here) -> None:
+    here.made.pace = replace(QUICK, step=2.0)  # at a pace at which even a busy browser shows every step
     tab = await here.tab()
     told = await opened(tab, "diff")
     await tab.window.evaluate("""() => {

@@ -93,14 +93,17 @@ export class Scenarios {
     await this.visit(first.person, first.place, { words: words && known ? `${known.command} ${words}` : "" });
   }
 
-  // Who watches is taken to where the next thing happens.
+  // Who watches is taken to where the next thing happens, and in the end to where the last one did.
   #follow(one) {
-    if (!one || (one.doing !== "playing" && one.doing !== "starting")) return;
+    if (!one) return;
     const next = one.steps.find((step) => !step.done);
-    const key = next ? [one.steps.indexOf(next), next.ts, next.thread_ts].join("/") : "";
-    if (!next || key === this.followed) return;
+    if (next ? one.doing !== "playing" && one.doing !== "starting" : !this.followed) return;
+    if (!next) this.#watched = null;
+    const step = next ?? one.steps.at(-1);
+    const key = [one.steps.indexOf(step), step.ts, step.thread_ts].join("/");
+    if (key === this.followed) return;
     this.followed = key;
-    queueMicrotask(() => this.visit(next.person, next.place, next, true));
+    queueMicrotask(() => this.visit(step.person, step.place, step, true));
   }
 }
 

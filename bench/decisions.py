@@ -91,14 +91,14 @@ def _policy() -> float:
 
 def _rule(number: int) -> Rule:
     tools = (("Bash",), ("deploy_*",), ("*",))[number % 3]
-    wanted = {"command": f"*--target host-{number}*"} if number % 2 else {"cwd": f"/work/project-{number}/*"}
+    wanted = {"command": f"*--target host-{number}*"} if number % 2 else {"cwd": f"/srv/project-{number}/*"}
     return Rule(f"rule {number}", tools, Action.ASK, input=wanted, ask=Ask(rule=f"rule {number}"))
 
 
 def _request(number: int) -> Request:
     tool_input = {
         "command": f"make release VERSION={number} && ./deploy.sh --env staging",
-        "cwd": "/work/site",
+        "cwd": "/srv/site",
     }
     return Request("Bash", tool_input, "workshop", ("C0OPS",), ("U0ADA",))
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from relay.cli.ending import failed, misused
@@ -17,8 +17,17 @@ def answered(
     parsed: Namespace, question: str, facts: dict[str, str], tell: Callable[[dict[str, Any]], None]
 ) -> int:
     """Ask and print the answer, for a script or by `tell` for a person."""
+    return told(parsed, lambda: ask(store_url(os.environ), question, facts, audit_keys(os.environ)), tell)
+
+
+def told(
+    parsed: Namespace,
+    asking: Callable[[], Coroutine[Any, Any, dict[str, Any]]],
+    tell: Callable[[dict[str, Any]], None],
+) -> int:
+    """Print what is found by `asking`, for a script or by `tell` for a person."""
     try:
-        found = asyncio.run(ask(store_url(os.environ), question, facts, audit_keys(os.environ)))
+        found = asyncio.run(asking())
     except ConfigError as problem:
         return misused(problem)
     except (ControlError, StoreError) as problem:

@@ -1,36 +1,27 @@
 """`relay environments`: asks the running relay, or the API itself when none runs, and prints what it says."""
 
-import asyncio
-import json
 import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from relay.app.overview import reports
-from relay.cli.ending import failed, misused
+from relay.cli.asking import told
 from relay.cli.table import line, moment, print_table
-from relay.config import ConfigError, load, store_url
-from relay.control import ENVIRONMENTS, ControlError, ask_running
+from relay.config import load, store_url
+from relay.control import ENVIRONMENTS, ask_running
 from relay.environment.overview import written
-from relay.store import StoreError
 
 _COLUMNS = ("NAME", "STATE", "SINCE", "DEVICE", "MODE", "AGENT", "LISTENS TO", "PENDING", "WHY")
 
 
 def environments(parsed: Namespace) -> int:
     """List the environments, and how each is."""
-    try:
-        found = asyncio.run(_found())
-    except ConfigError as problem:
-        return misused(problem)
-    except (ControlError, StoreError) as problem:
-        return failed(problem)
-    if parsed.json:
-        print(json.dumps(found, ensure_ascii=False))
-    else:
-        print_table([_COLUMNS, *(_row(one) for one in found["environments"])])
-    return 0
+    return told(parsed, _found, _listed)
+
+
+def _listed(found: dict[str, Any]) -> None:
+    print_table([_COLUMNS, *(_row(one) for one in found["environments"])])
 
 
 async def _found() -> dict[str, Any]:

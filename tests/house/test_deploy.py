@@ -48,6 +48,7 @@ HTTP_PORT = int(re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)[-1])
 METRICS_PORT: int = tomllib.loads(TOML_FILE.read_text(encoding="utf-8"))["metrics"]["port"]
 VOLUME = re.findall(r"^VOLUME (\S+)$", DOCKERFILE, re.MULTILINE)[-1]
 KUBERNETES_VERSIONS = ("1.29", "1.37")
+# Where there is no systemd at all nothing is missing: the unit is for no such machine.
 needs_systemd = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's alone")
 
 

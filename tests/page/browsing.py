@@ -1,7 +1,6 @@
 """A real browser before the demo's page: tabs of people, and what must never happen in any of them."""
 
 import io
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,29 +24,13 @@ from relay.demo.words import says
 from relay.demo.world import Pace, World, world
 from relay.sandbox.slack import FakeSlack, Message
 from relay.sandbox.slack.page import Page
+from tests.chromium import QUIET, chromium
 
-NAMES = ("chromium", "google-chrome", "chromium-browser")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # A defect that asks for something outside finds nothing there.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
+# A defect that asks for something outside finds nothing there.
+ARGUMENTS = [*QUIET, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 QUICK = Pace(step=0.0, others=0.0, word=0.0, remind_after="1s", expires_after="3s", longest=60.0)
 PATIENCE = 15_000.0  # milliseconds: a busy machine is slow
 WIDTH, HEIGHT = 1280, 800
-
-
-def chromium() -> str:
-    """Return where the browser is. Raises AssertionError where there is none: no test is left out."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    assert found, f"The tests of the page need a browser: none of {', '.join(NAMES)} is here. Run make setup."
-    return found
 
 
 @asynccontextmanager
@@ -58,7 +41,7 @@ async def browser() -> AsyncIterator[BrowserContext]:
     each test's page has another.
     """
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        running = await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         try:
             profile = await running.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB")
             profile.set_default_timeout(PATIENCE)

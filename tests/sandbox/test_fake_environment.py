@@ -81,12 +81,6 @@ TO_A_QUESTION = [*TO_A_TOOL, "loop WAITING_ON_APPROVAL 1 0", *ASKED]
 
 
 @pytest.fixture
-async def environment() -> AsyncIterator[FakeEnvironment]:
-    async with FakeEnvironment() as environment:
-        yield environment
-
-
-@pytest.fixture
 async def client(environment: FakeEnvironment) -> AsyncIterator[Client]:
     async with Client(environment) as client:
         yield client

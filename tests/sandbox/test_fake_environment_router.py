@@ -25,12 +25,6 @@ STATE = ["device idle 0", "loop WAITING_ON_INPUT 0 0", "queue 0 -0", "subagents"
 
 
 @pytest.fixture
-async def environment() -> AsyncIterator[FakeEnvironment]:
-    async with FakeEnvironment() as environment:
-        yield environment
-
-
-@pytest.fixture
 async def client(environment: FakeEnvironment) -> AsyncIterator[Client]:
     async with Client(environment) as client:
         yield client

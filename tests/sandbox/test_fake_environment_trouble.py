@@ -13,12 +13,6 @@ from tests.sandbox.environment_client import Client, approval, is_asked, user
 
 
 @pytest.fixture
-async def environment() -> AsyncIterator[FakeEnvironment]:
-    async with FakeEnvironment() as environment:
-        yield environment
-
-
-@pytest.fixture
 async def client(environment: FakeEnvironment) -> AsyncIterator[Client]:
     async with Client(environment) as client:
         yield client

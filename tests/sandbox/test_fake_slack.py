@@ -25,12 +25,6 @@ both = pytest.mark.parametrize("transport", ["http", "socket"])
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as workspace:
-        yield workspace
-
-
-@pytest.fixture
 def client(slack: FakeSlack) -> Client:
     return client_of(slack)
 

@@ -17,12 +17,6 @@ Socket = aiohttp.ClientWebSocketResponse
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as workspace:
-        yield workspace
-
-
-@pytest.fixture
 def client(slack: FakeSlack) -> Client:
     return client_of(slack)
 

@@ -1,6 +1,5 @@
 """What the stand-in sends an app has the fields that Slack's own payloads have, and none that they lack."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,12 +19,6 @@ EVENT = TOKEN | {
     "event_time", "authorizations", "is_ext_shared_channel", "event_context",
 }  # fmt: skip
 MESSAGE = {"type", "user", "ts", "text", "channel", "event_ts", "team", "user_team", "channel_type"}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as workspace:
-        yield workspace
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What the stand-in Slack tells an app of when people rewrite and delete messages and attach files."""
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
@@ -10,12 +8,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from relay.sandbox.slack import FakeSlack
 from relay.sandbox.slack.posts import Upload
 from tests.sandbox.test_fake_slack import ADA, OPS, connected
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack() as workspace:
-        yield workspace
 
 
 async def test_an_edit_and_a_deletion_tell_of_the_message_before(slack: FakeSlack) -> None:

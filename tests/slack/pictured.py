@@ -27,19 +27,10 @@ from relay.slack.forms.fields import Meant
 from relay.slack.forms.kinds import FORMS
 from relay.slack.sentences import Away
 from relay.use_cases.forward_user_message import Waiting
+from tests.chromium import QUIET, chromium
 from tests.slack.asked import APPROVED, DENIED, NOON, approval, message
 from tests.slack.printed import DEPLOY, DIFF, SHOWN, TWO, every_state
 
-CHROMIUM = "/usr/bin/chromium"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ADDRESS = "http://workspace.test/"
 _A_PICTURE = 4
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -312,7 +303,7 @@ def main(folder: Path) -> None:
     """Draw every sheet, and the first in dark as well."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=QUIET)
         for scheme in SCHEMES:
             page = browser.new_page(viewport={"width": 700, "height": 400}, color_scheme=scheme)
             page.route(f"{ADDRESS}**", _serve)

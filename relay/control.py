@@ -4,12 +4,14 @@ With the relay stopped the same questions are put to the store directly, by the 
 """
 
 import contextlib
+import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from aiohttp import web
@@ -18,17 +20,25 @@ from relay.domain.audit import derived_key
 from relay.domain.deliveries import Delivery
 from relay.domain.grants import LIKE, Grant
 from relay.domain.secrets import mask
+from relay.domain.store_urls import is_database
 from relay.store import Store, StoreError, Transaction
+from relay.store.delivery_pages import Chosen, Page
 from relay.store.engine import store_path
+from relay.store.opening import place_at
+from relay.use_cases.drop_delivery import Dropped, drop_delivery
 from relay.use_cases.grants import OPERATOR, revoke_by_operator
 from relay.use_cases.keep_audit import NotAcceptedError, Wanted, accept_chain, audit_page, end_chain
+from relay.use_cases.mend_deliveries import Mended, drop_some, retry_some, written
 from relay.use_cases.past_approvals import past_approvals
 from relay.use_cases.retry_delivery import retry_delivery
 
 _PAGE = 200
 _LIMIT = 50
+_NUMBER, _COUNT = re.compile("-?[0-9]{1,18}"), re.compile("[0-9]{1,9}")  # as far as the store counts
+_HALVES = re.compile("[\ud800-\udfff]")
 _BEFORE_ALL = -(2**63)  # what is added to the record by hand may stand below zero
 _COUNTED = 1_000  # what is not listed is counted no further: it is read for that alone
+RETRY, DROP, COUNT = "deliveries.retry", "deliveries.drop", "deliveries.count"
 ENVIRONMENTS = "environments.list"
 PAST = "approvals.past"
 GRANTS, REVOKE = "grants.list", "grants.revoke"
@@ -41,25 +51,34 @@ class ControlError(Exception):
     """The question cannot be answered; the message says what to do."""
 
 
-def socket_path(store_url: str) -> Path:
-    """Return where the socket of the relay that works on `store_url` is."""
+def socket_path(store_url: str) -> Path | None:
+    """Return where the socket of the relay that works on `store_url` is; None: a database has none.
+
+    Whoever asks opens it beside its relays: they may be on other machines, and there may be several.
+    """
+    if is_database(store_url):
+        return None
     path = store_path(store_url)
     return path.with_name(path.name + ".sock").absolute()
 
 
 async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
     """Answer one question of the command line. Raises ControlError."""
-    now = datetime.now(UTC)
+    if any(_HALVES.search(one) for one in facts.values()):  # of an argument that is no UTF-8
+        raise ControlError("what is asked for is no text: it has half a character in it")
+    now = store.now()
     works: dict[str, Callable[[], Awaitable[Answer]]] = {
         "deliveries.list": lambda: _list(store, facts),
-        "deliveries.show": lambda: store.transact(lambda tx: _described(_found(tx, facts), whole=True)),
+        COUNT: lambda: _count(store, facts),
+        "deliveries.show": lambda: store.transact(lambda tx: written(_found(tx, facts), whole=True)),
         PAST: lambda: store.transact(
             partial(past_approvals, since=_moment(facts), after_id=facts.get("after", ""))
         ),
         AUDIT_PAGE: lambda: _audit_page(store, facts),
         AUDIT_KEY: lambda: _audit_key(store),
         ACCEPT: lambda: _accept(store, facts, now),
-        "deliveries.retry": lambda: store.transact(lambda tx: _retry(tx, facts, now)),
+        RETRY: lambda: store.transact(lambda tx: _retry(tx, facts, now)),
+        DROP: lambda: store.transact(lambda tx: _drop(tx, facts, now)),
         GRANTS: lambda: store.transact(lambda tx: _grants(tx, now)),
         REVOKE: lambda: store.transact(lambda tx: _revoke(tx, facts, now)),
     }
@@ -73,7 +92,7 @@ async def answer(store: Store, question: str, facts: dict[str, str]) -> Answer:
 def _moment(facts: dict[str, str], name: str = "since") -> datetime:
     try:
         return datetime.fromisoformat(facts.get(name, "")).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # of the year 1, in a zone that was behind it
         raise ControlError(f"`{name}` must be a moment, as in 2026-11-21T12:00:00+00:00") from None
 
 
@@ -81,7 +100,7 @@ async def _audit_page(store: Store, facts: dict[str, str]) -> Answer:
     """Return a page of the record, and where its chains are behind it."""
     since, until = (_moment(facts, name) if facts.get(name) else None for name in ("since", "until"))
     wanted = Wanted(facts.get("subject", ""), facts.get("action", ""), since, until)
-    after = int(facts["after"]) if facts.get("after", "").removeprefix("-").isdecimal() else _BEFORE_ALL
+    after = int(facts["after"]) if _NUMBER.fullmatch(facts.get("after", "")) else _BEFORE_ALL
     page = await store.transact(lambda tx: audit_page(tx, after, wanted))
     return {
         "entries": [entry.written() for entry in page.entries],
@@ -104,14 +123,13 @@ async def _accept(store: Store, facts: dict[str, str], now: datetime) -> Answer:
 
 
 async def _list(store: Store, facts: dict[str, str]) -> Answer:
-    limit = int(facts["limit"]) if facts.get("limit", "").isdecimal() else _LIMIT
-    if after := facts.get("after", ""):
-        await store.transact(lambda tx: _found(tx, {"id": after}))
+    limit = int(facts["limit"]) if _COUNT.fullmatch(facts.get("limit", "")) else _LIMIT
+    place = await store.transact(lambda tx: _place(tx, facts.get("after", "")))
     listed: list[Answer] = []
     more = 0
-    async for delivery in _older(store, facts.get("state") or None, after, limit + _COUNTED + 1):
+    async for delivery in _older(store, _chosen(facts), place, limit + _COUNTED + 1):
         if len(listed) < limit:
-            listed.append(_described(delivery))
+            listed.append(written(delivery))
         else:
             more += 1
     return {
@@ -122,30 +140,86 @@ async def _list(store: Store, facts: dict[str, str]) -> Answer:
     }
 
 
-async def _older(store: Store, state: str | None, after: str, most: int) -> AsyncIterator[Delivery]:
+async def _older(store: Store, chosen: Chosen, place: int, most: int) -> AsyncIterator[Delivery]:
     """Yield up to `most` deliveries, newest first, page by page: what people send is stored in between."""
-    while most > 0:
-        size = min(most, _PAGE)
-        page = await store.transact(partial(_page, state=state, most=size, after=after))
-        for delivery in page:
+    before: int | None = place
+    while most > 0 and before is not None:
+        page = await store.transact(partial(_page, chosen=chosen, place=before, most=min(most, _PAGE)))
+        for delivery in page.deliveries:
             yield delivery
-        if len(page) < size:
-            return
-        most, after = most - size, page[-1].id
+        most, before = most - len(page.deliveries), page.next
 
 
-def _page(tx: Transaction, *, state: str | None, most: int, after: str) -> list[Delivery]:
-    return tx.deliveries.page(state=state, most=most, after=after)
+def _page(tx: Transaction, *, chosen: Chosen, place: int, most: int) -> Page:
+    return tx.delivery_pages.before(place, chosen, most)
+
+
+def _place(tx: Transaction, after: str) -> int:
+    """Return the place of a delivery, without one that behind all of them."""
+    place = tx.delivery_pages.place(after) if after else tx.delivery_pages.end()
+    return place if place is not None else _missing(after)
+
+
+def _chosen(facts: dict[str, str]) -> Chosen:
+    """Return which deliveries a question is about. Raises ControlError."""
+    states = (facts["state"],) if facts.get("state") else ()
+    named = {name: facts.get(name, "") for name in ("kind", "environment", "team", "subject", "channel")}
+    since, until = (_moment(facts, name) if facts.get(name) else None for name in ("since", "until"))
+    return Chosen(states, **named, since=since, until=until)
+
+
+async def _count(store: Store, facts: dict[str, str]) -> Answer:
+    """Return how many deliveries are meant of those that are there, and the place behind those."""
+    chosen = _chosen(facts)
+    place: int | None = await store.transact(lambda tx: tx.delivery_pages.end())
+    count, end = 0, place
+    while place is not None:
+        found, place = await store.transact(partial(_counted, chosen=chosen, place=place))
+        count += found
+    return {"count": count, "end": str(end)}
+
+
+def _counted(tx: Transaction, *, chosen: Chosen, place: int) -> tuple[int, int | None]:
+    return tx.delivery_pages.count(place, chosen)
 
 
 def _found(tx: Transaction, facts: dict[str, str]) -> Delivery:
     delivery = tx.deliveries.get(facts.get("id", ""))
-    if delivery is None:
-        raise ControlError(f"there is no delivery {facts.get('id')!r}: `relay deliveries list` names them")
-    return delivery
+    return delivery if delivery is not None else _missing(facts.get("id", ""))
+
+
+def _missing(delivery_id: str) -> NoReturn:
+    raise ControlError(f"there is no delivery {delivery_id!r}: `relay deliveries list` names them")
+
+
+def _number(facts: dict[str, str], name: str) -> int:
+    if not facts.get(name, "").isdecimal():
+        raise ControlError(f"`{name}` must be a place that `{COUNT}` or a page gave")
+    return int(facts[name])
+
+
+def _drop(tx: Transaction, facts: dict[str, str], now: datetime) -> Answer:
+    """Drop one delivery, or a page of those that are meant."""
+    if "id" not in facts:
+        return _mended(drop_some(tx, _chosen(facts), _number(facts, "place"), OPERATOR, now))
+    delivery = _found(tx, facts)
+    dropped = drop_delivery(tx, delivery, OPERATOR, now)
+    if dropped is Dropped.UNDER_WAY:
+        raise ControlError(f"{delivery.id} is being sent right now: look again in a moment")
+    if dropped is Dropped.SETTLED:
+        raise ControlError(f"{delivery.id} is {delivery.state}: only what waits or failed is dropped")
+    return {"dropped": delivery.id}
+
+
+def _mended(mended: Mended) -> Answer:
+    return {"done": mended.done, "left": mended.left, "next": "" if mended.next is None else str(mended.next)}
 
 
 def _retry(tx: Transaction, facts: dict[str, str], now: datetime) -> Answer:
+    """Retry one delivery, or a page of those that are meant."""
+    if "id" not in facts:
+        place, end = _number(facts, "place"), _number(facts, "end")
+        return _mended(retry_some(tx, _chosen(facts), place, end, OPERATOR, now))
     delivery = _found(tx, facts)
     if not retry_delivery(tx, delivery, OPERATOR, now):
         raise ControlError(
@@ -188,29 +262,6 @@ def _described_grant(grant: Grant) -> Answer:
     }
 
 
-def _described(delivery: Delivery, *, whole: bool = False) -> Answer:
-    described: Answer = {
-        "id": delivery.id,
-        "kind": delivery.kind.value,
-        "state": delivery.state.value,
-        "environment": delivery.environment,
-        "subject_id": delivery.subject_id,
-        "attempts": delivery.attempts,
-        "created_at": _written(delivery.created_at),
-        "next_attempt_at": _written(delivery.next_attempt_at),
-        "last_error": delivery.last_error,
-    }
-    if whole:
-        body = {name: value for name, value in delivery.body.items() if name != "response_url"}
-        described |= {
-            "ordering_key": delivery.ordering_key,
-            "deadline": _written(delivery.deadline),
-            "receipt": dict(delivery.receipt),
-            "body": body,
-        }
-    return described
-
-
 def _written(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="milliseconds") if moment else None
 
@@ -222,7 +273,7 @@ class ControlSocket:
     """
 
     def __init__(
-        self, store: Store, environments: Callable[[], Awaitable[Answer]], path: Path, log: Any
+        self, store: Store, environments: Callable[[], Awaitable[Answer]], path: Path | None, log: Any
     ) -> None:
         self._store = store
         self._environments = environments
@@ -231,7 +282,12 @@ class ControlSocket:
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> None:
-        """Open the socket; a path too long for the system leaves it shut and says so."""
+        """Open the socket; a path too long for the system leaves it shut and says so.
+
+        Without a path there is none to open.
+        """
+        if self._path is None:
+            return
         app = web.Application()
         app.router.add_post("/{question}", self._take)
         runner = web.AppRunner(app, shutdown_timeout=1.0)
@@ -250,13 +306,13 @@ class ControlSocket:
 
     async def close(self) -> None:
         """Close the socket and take its file away."""
-        if self._runner is not None:
+        if self._runner is not None and self._path is not None:
             await self._runner.cleanup()
             self._path.unlink(missing_ok=True)
 
     async def _take(self, request: web.Request) -> web.Response:
         try:
-            found = await self._answer(request.match_info["question"], await request.json())
+            found = await self._answer(request.match_info["question"], _facts(await request.read()))
         except (ControlError, StoreError) as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return web.json_response(found)
@@ -267,10 +323,21 @@ class ControlSocket:
         return await answer(self._store, question, facts)
 
 
+def _facts(body: bytes) -> dict[str, str]:
+    """Return what a question says: texts by their names. Raises ControlError."""
+    try:
+        facts = json.loads(body)
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict) or not all(isinstance(one, str) for one in facts.values()):
+        raise ControlError("a question is asked with a JSON object of texts")
+    return facts
+
+
 async def ask_running(store_url: str, question: str, facts: dict[str, str]) -> Answer | None:
     """Ask the running relay; None when none runs. Raises ControlError."""
     path = socket_path(store_url)
-    if path.exists():
+    if path is not None and path.exists():
         try:
             return await _ask_running(path, question, facts)
         except aiohttp.ClientConnectorError:
@@ -304,16 +371,15 @@ async def asking(store_url: str, audit_keys: Sequence[bytes] = ()) -> AsyncItera
     finally:
         for store in opened:
             if store.anchor is not None:
-                await store.transact(partial(end_chain, now=datetime.now(UTC)))
+                await store.transact(partial(end_chain, now=store.now()))
             await store.close()
 
 
 def _opened(store_url: str, audit_keys: Sequence[bytes]) -> Store:
-    if not store_path(store_url).exists():
-        raise ControlError(
-            f"there is no store at {store_path(store_url)}: set RELAY_STORE_URL to the relay's"
-        )
-    return Store.open(store_url, audit_keys=audit_keys)
+    place = place_at(store_url)
+    if not place.exists():
+        raise ControlError(f"there is no store at {place.name}: set RELAY_STORE_URL to the relay's")
+    return Store.open(store_url, audit_keys=audit_keys, beside=True)
 
 
 async def _ask_running(path: Path, question: str, facts: dict[str, str]) -> Answer:

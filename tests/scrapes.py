@@ -53,7 +53,7 @@ async def scraped_until(world: Workplace, right: Callable[[Figures], bool]) -> F
     """Ask until the figures are right; each question is a round trip."""
     figures: Figures = {}
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not right(figures := await scraped(world)):
                 pass
     except TimeoutError:

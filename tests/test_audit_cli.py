@@ -76,6 +76,7 @@ async def test_an_export_takes_what_is_asked_for_and_ends_with_the_anchors_of_ev
     here: World,
 ) -> None:
     await _live(here)
+    await here.stop_relay()  # which may have more to record: of the reply, that it arrived
     everything = await _export(here)
     *entries, anchor = everything
     last = entries[-1]
@@ -91,6 +92,7 @@ async def test_an_export_takes_what_is_asked_for_and_ends_with_the_anchors_of_ev
 
 async def test_the_two_formats_hold_the_same(here: World) -> None:
     await _live(here)
+    await here.stop_relay()  # which may have more to record: of the reply, that it arrived
     lines = await _export(here)
     said = await relay_in_thread(here, "audit", "export", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(said.out)))

@@ -13,7 +13,12 @@ from relay.cli.arguments import KINDS, STATES
 from relay.domain.deliveries import Kind, State
 
 LIBRARIES = {"aiohttp", "alembic", "asyncio", "httpx", "pydantic", "slack_bolt", "sqlalchemy", "structlog"}
-SLOW = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
+# Where nobody is at a keyboard Ctrl-C is ignored, and a child inherits that: as a shell's background job.
+SLOW = """import signal
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.raise_signal(signal.SIGINT)
+"""
 
 
 async def _python(folder: Path, *arguments: str) -> tuple[int | None, str, str]:
@@ -68,3 +73,37 @@ async def test_ctrl_c_while_a_library_is_imported_ends_quietly_with_130(tmp_path
     (tmp_path / f"{module}.py").write_text(SLOW, encoding="utf-8")
     status, out, err = await _python(tmp_path, "-m", "relay", "serve")
     assert (status, out, err) == (128 + signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "usage"),
+    [
+        (("deliveries", "retry", "--limit", "1"), "usage: relay deliveries retry"),
+        (("check", "--json"), "usage: relay check"),
+        (("grants", "list", "more"), "usage: relay grants list"),
+    ],
+)
+def test_what_a_command_does_not_know_it_says_with_its_own_usage(
+    capsys: pytest.CaptureFixture[str], typed: tuple[str, ...], usage: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(typed)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith(usage)
+    assert "unrecognized arguments" in said
+
+
+@pytest.mark.parametrize("typed", [(), ("postgresql://db/relay", "--url-file", "url")])
+def test_a_store_is_copied_to_one_url(capsys: pytest.CaptureFixture[str], typed: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["store", "copy", *typed])
+    assert ended.value.code == 2
+    assert "--url-file" in capsys.readouterr().err
+
+
+def test_the_help_says_whom_a_relay_serves_and_whose_stops_are_delivered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "serve the workspace, or all that install the app" in _help(capsys)
+    assert "another relay was asked for it" in _help(capsys, "deliveries")

@@ -344,7 +344,7 @@ def test_what_a_rule_had_decided_is_known_from_what_people_had(
 def test_a_request_that_nothing_changes_for_is_only_counted(said: Said, folder: Path) -> None:
     asked = replace(_approval(1).asked, tool_input={"command": "git status"})
     _store(folder, _decided(_approval(1, asked=asked, ask=Ask(rule="status")), approve=True, rule="status"))
-    assert _replayed(said) == {"requests": 1, "differing": [], "counts": {}}
+    assert _replayed(said) == {"requests": 1, "differing": [], "counts": {}, "removed": 0}
 
 
 def test_people_read_a_line_for_each_and_the_counts_at_the_end(said: Said, folder: Path) -> None:

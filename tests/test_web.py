@@ -1,5 +1,6 @@
 """The HTTP routes alone: what is refused at Slack's route, and how much is said of it."""
 
+import hmac
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -84,6 +85,23 @@ async def test_a_signature_of_the_future_is_logged_as_stale(door: Door, heard: H
 async def test_a_signature_of_another_secret_is_logged_as_bad(door: Door, heard: Heard) -> None:
     assert await door(_signed(_now(), "another secret")) == 401
     assert [line["reason"] for line in heard.lines] == ["bad"]
+
+
+async def test_a_signature_is_compared_in_a_time_that_tells_nothing(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[Any, Any]] = []
+    compare = hmac.compare_digest
+
+    def watched(one: Any, other: Any) -> bool:
+        compared.append((one, other))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    now = _now()
+    right, wrong = _signed(now), _signed(now, "another secret")
+    assert await door(wrong) == 401
+    assert [set(pair) for pair in compared] == [{one["X-Slack-Signature"].encode() for one in (right, wrong)}]
 
 
 async def test_a_good_signature_is_not_logged(door: Door, heard: Heard) -> None:

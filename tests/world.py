@@ -51,7 +51,7 @@ class Workplace:
         """Wait until the relay ends by itself, and raise what it ends by."""
         running, self._running = self._running, None
         assert running is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await running
 
     async def stop_relay(self) -> None:

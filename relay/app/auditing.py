@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from relay.app.clock import utc_now
 from relay.domain.audit import ANCHOR, Anchor
 from relay.store import Store, StoreError
 from relay.use_cases.keep_audit import end_chain, prune_audit
@@ -17,32 +17,36 @@ _EVERY = timedelta(hours=1)
 
 
 class Auditing:
-    """Tells the log where the record is, so that a cut end shows; keeps it for `retention` (None: ever)."""
+    """Tells the log where the record is, so that a cut end shows.
 
-    def __init__(self, store: Store, retention: timedelta | None, log: Any) -> None:
+    `retention` says for how long it is kept as things are now, None: for ever.
+    """
+
+    def __init__(self, store: Store, retention: Callable[[], timedelta | None], log: Any) -> None:
         self._store = store
         self._retention = retention
         self._log = log
         self._told: Anchor | None = None
-        self._told_at = self._pruned_at = datetime.min.replace(tzinfo=utc_now().tzinfo)
+        self._told_at = self._pruned_at = datetime.min.replace(tzinfo=UTC)
 
     async def run(self) -> None:
         """Tell anchors and remove what is too old, until cancelled."""
         if self._store.chain.after is not None:  # of a run that was killed, nobody told the end
             self._tell(self._store.chain.after)
         while True:
-            now = utc_now()
+            now = self._store.now()
             self._tell_in_time(now)
-            if self._retention is not None and now - self._pruned_at >= _EVERY:
+            retention = self._retention()
+            if retention is not None and now - self._pruned_at >= _EVERY:
                 self._pruned_at = now
-                await self._prune_or_say(now - self._retention, now)
+                await self._prune_or_say(now - retention, now)
             await asyncio.sleep(_TICK)
 
     async def finish(self) -> None:
         """Close the chain and tell where it ended."""
         with contextlib.suppress(StoreError):
             if self._store.anchor is not None:
-                await self._store.transact(partial(end_chain, now=utc_now()))
+                await self._store.transact(partial(end_chain, now=self._store.now()))
         if self._store.anchor is not None:
             self._tell(self._store.anchor)
 

@@ -17,6 +17,7 @@ from relay.domain.policy import Rights
 from relay.environment.examine import examined as environment_examined
 from relay.slack.examine import people, places
 from relay.slack.examine.app import BOT_TOKEN, Admitted, app_token, bot_token, signing_secret
+from relay.slack.examine.installs import ABOUT, installs
 from relay.slack.examine.named import named_in
 from relay.slack.examine.sample import cards
 from relay.store import StoreError
@@ -36,7 +37,7 @@ async def examined(config: Config, settings: Sequence[str] = (), within: float =
     limits = _Limits(within)
     async with http_clients(2 * within) as http:
         slack = AsyncWebClient(
-            token=config.slack.bot_token.get_secret_value(),
+            token=config.slack.bot_token.get_secret_value() or None,
             base_url=config.slack.api_url,
             session=http.slack,
             retry_handlers=[],
@@ -95,6 +96,8 @@ def _configured(config: Config, settings: Sequence[str]) -> Findings:
 
 async def _of_slack(slack: AsyncWebClient, config: Config, limits: _Limits) -> Findings:
     """Return what Slack says of the app, and then of all that the configuration names there."""
+    if config.slack.oauth is not None:
+        return await _of_many(slack, config, limits)
     admitted = Admitted([])
 
     async def admit() -> Findings:
@@ -113,6 +116,17 @@ async def _of_slack(slack: AsyncWebClient, config: Config, limits: _Limits) -> F
             warning("channels, people and cards", "not checked: no bot token opens Slack", fix),
         ]
     return findings + await _named(slack, config, limits, config.rights(admitted.team_id))
+
+
+async def _of_many(slack: AsyncWebClient, config: Config, limits: _Limits) -> Findings:
+    """Return what Slack says of the app that many workspaces install: no token here looks into theirs."""
+    parts = await asyncio.gather(
+        limits.keep(ABOUT, installs(slack, config.slack)),
+        limits.keep("SLACK_APP_TOKEN", app_token(slack, config.slack)),
+    )
+    said = "not looked at: each workspace's token is sealed in the store; a running relay's /readyz tells"
+    own = [good("channels, people and cards", said)]
+    return [*(finding for part in parts for finding in part), *signing_secret(config.slack), *own]
 
 
 async def _named(slack: AsyncWebClient, config: Config, limits: _Limits, rights: Rights) -> Findings:

@@ -6,7 +6,7 @@ Nobody imports this but a relay that is told to: prometheus_client is what it co
 import asyncio
 import contextlib
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -27,9 +27,9 @@ from prometheus_client import (
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from relay import __version__
-from relay.app.clock import utc_now
 from relay.app.errors import StartError
 from relay.config import MetricsConfig
+from relay.domain.circuits import Held
 from relay.domain.deliveries import Kind, State
 from relay.environment.listeners import Listeners
 from relay.slack import arrivals
@@ -124,6 +124,9 @@ class Looked:
     store: Store
     listeners: Listeners
     socket_mode: SocketMode | None
+    environments: tuple[str, ...] = ()
+    held: Callable[[str], Held | None] = lambda _: None
+    leased: Callable[[], Collection[str]] = tuple
 
     async def backlog(self) -> list[Backlog] | None:
         """Return what waits, None: the store does not say."""
@@ -149,6 +152,10 @@ class Standing:
         self._overdue = gauge("deliveries_overdue_seconds", "Since when the oldest due one is due.")
         self._listened = gauge("conversations_listened", "Conversations listened to.", "environment")
         self._sockets = gauge("environment_sockets_open", "Open sockets for those.", "environment")
+        held = "Whether deliveries to it are held back: it takes nothing, and one at a time is tried."
+        self._held = gauge("environment_held", held, "environment")
+        leased = "Whether this relay holds it: of several on one store, one at a time."
+        self._leased = gauge("environment_leased", leased, "environment")
         if looked.socket_mode is not None:
             self._slack = gauge("slack_sockets_open", "How many of the two sockets to Slack are open.")
 
@@ -160,6 +167,10 @@ class Standing:
         for environment, sockets in self._looked.listeners.sockets.items():
             self._listened.labels(environment).set(len(sockets))
             self._sockets.labels(environment).set(sum(sockets))
+        leased = self._looked.leased()
+        for environment in self._looked.environments:
+            self._leased.labels(environment).set(environment in leased)
+            self._held.labels(environment).set(self._looked.held(environment) is not None)
         if self._looked.socket_mode is not None:
             self._slack.set(self._looked.socket_mode.connected)
 
@@ -169,7 +180,7 @@ class Standing:
         if backlog is None:  # what is not known is not said
             self._overdue.set(float("nan"))
             return
-        now = utc_now()
+        now = self._looked.store.now()
         by_kind = {one.kind: one for one in backlog}
         for kind in Kind:
             one = by_kind.get(kind) or Backlog(kind, 0, 0, now, None)

@@ -1,6 +1,7 @@
 """What an attempt to deliver a message needs that was not known when it was stored."""
 
-from relay.app.clock import utc_now
+from collections.abc import Awaitable, Callable
+
 from relay.app.http_clients import HttpClients
 from relay.config import Config, Environment
 from relay.domain.deliveries import Delivery, Refused, Retry
@@ -12,9 +13,11 @@ from relay.store import Store
 class Preparing:
     """Gives a delivery its conversation and the files it names."""
 
-    def __init__(self, config: Config, store: Store, http: HttpClients) -> None:
-        self._conversations = Conversations(http.environments, store, utc_now)
-        self._files = Files(http.slack, config.slack, store, utc_now)
+    def __init__(
+        self, config: Config, store: Store, http: HttpClients, token_of: Callable[[str], Awaitable[str]]
+    ) -> None:
+        self._conversations = Conversations(http.sockets, store, store.now)
+        self._files = Files(http.slack, config.slack, token_of, store, store.now)
 
     async def prepared(self, environment: Environment, delivery: Delivery) -> Delivery | Retry | Refused:
         """Return the delivery as it can be sent, or why it cannot."""

@@ -4,30 +4,28 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import partial
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-import aiohttp
-from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from relay import __version__
 from relay.app.auditing import Auditing
 from relay.app.errors import StartError
 from relay.app.http_clients import http_clients
-from relay.app.log import silent_logger
+from relay.app.log import watch_loop
+from relay.app.opening import SLACK_TIMEOUT, Many, One, slack_options
 from relay.app.parts import Parts
 from relay.config import Config
 from relay.domain.seen import unseen
-from relay.slack.door import Workspace
-from relay.slack.limits import CountsLimits
-from relay.slack.places import Places
+from relay.domain.store_urls import store_name
+from relay.domain.traced import Traced, untraced
 from relay.store import Store
 
 if TYPE_CHECKING:
     from relay.app.metrics import Figures
+    from relay.app.tracing import Traces
 
-_SLACK_TIMEOUT = 10
+_LAST_TRACES = 2.0  # seconds
+_EXTRA = "in the checkout of relay: .venv/bin/pip install -e '.[tracing]'"
 
 
 @dataclass
@@ -39,19 +37,22 @@ class App:
     at: Callable[[str], None] = lambda _: None
     port: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _parts: "Parts | None" = None
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raises StartError, StoreError, and PartEndedError after a defect."""
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(watch_loop(asyncio.get_running_loop(), self.log))
             parts = await _unless(stop, self._start(stack))
             if parts is None:
                 return
             self.port = parts.port
+            self._parts = parts
             self.ready.set()
             self.log.info(
                 "relay.serving",
                 version=__version__,
-                store=self.config.store_url,
+                store=store_name(self.config.store_url),
                 host=self.config.host,
                 port=self.port,
                 socket_mode=parts.socket_mode is not None,
@@ -60,44 +61,42 @@ class App:
             self.log.info("relay.stopping")
         self.log.info("relay.stopped")
 
+    async def reload(self, load: Callable[[], Config]) -> None:
+        """Take up the configuration that `load` returns, once it serves, or put on the log why not."""
+        await self.ready.wait()
+        if self._parts is not None:
+            await self._parts.reload(load)
+
+    def _audit_retention(self) -> timedelta | None:
+        present = self._parts.present.config if self._parts is not None else self.config
+        return present.audit.retention
+
     async def _start(self, stack: contextlib.AsyncExitStack) -> "Parts":
         keys = [key.get_secret_value().encode() for key in self.config.audit.keys]
-        figures = _figures(self.config)
+        figures, traces = _figures(self.config), _traces(self.config, self.log)
         seen = figures.seen if figures is not None else unseen
         store = Store.open(self.config.store_url, audit_keys=keys, at=self.at, seen=seen)
         stack.push_async_callback(store.close)
-        auditing = Auditing(store, self.config.audit.retention, self.log)
+        traced: Traced = untraced
+        if traces is not None:  # what the last attempts tell goes along
+            stack.push_async_callback(traces.finish, _LAST_TRACES)
+            store.traced = traced = traces.traced
+        auditing = Auditing(store, self._audit_retention, self.log)
         stack.push_async_callback(auditing.finish)
-        http = await stack.enter_async_context(http_clients(_SLACK_TIMEOUT))
-        client = AsyncWebClient(
-            token=self.config.slack.bot_token.get_secret_value(),
-            base_url=self.config.slack.api_url,
-            session=http.slack,
-            timeout=_SLACK_TIMEOUT,
-            # The dispatcher retries: a retry in here could post a message twice.
-            retry_handlers=[] if figures is None else [CountsLimits(seen)],
-            logger=silent_logger(),
-        )
-        client.proxy = None  # the session finds it, and goes by NO_PROXY, which Slack's library does not
-        workspace = await _workspace(client)
-        parts = Parts(self.config, store, http, client, workspace, self.log, self.at, seen)
-        await parts.start(stack, auditing.run, partial(self._check_places, parts.places))
+        http = await stack.enter_async_context(http_clients(SLACK_TIMEOUT))
+        opened = await self._opened(store, slack_options(self.config, http, seen))
+        stack.push_async_callback(opened.finish)
+        parts = Parts(self.config, store, http, opened.opening, self.log, self.at, seen, traced)
+        await parts.start(stack, auditing.run, opened.run)
         if figures is not None:
             await parts.tell_figures(stack, figures)
         return parts
 
-    async def _check_places(self, places: Places) -> None:
-        """End where another workspace would read the cards.
-
-        Nobody waits for it: no card is posted to a place that was not looked at, and Slack answers about
-        fifty places a minute.
-        """
-        if shared := await places.check():
-            raise StartError(
-                f"{', '.join(shared)} is shared with another workspace, which would read the cards: "
-                "choose another RELAY_APPROVALS_CHANNEL, or other approvals in relay.toml"
-            )
-        await asyncio.Event().wait()
+    async def _opened(self, store: Store, options: dict[str, Any]) -> One | Many:
+        oauth = self.config.slack.oauth
+        if oauth is None:
+            return await One.open(self.config, options)
+        return await Many.open(oauth, store, options, self.log)
 
 
 def _figures(config: Config) -> "Figures | None":
@@ -107,6 +106,24 @@ def _figures(config: Config) -> "Figures | None":
     from relay.app.metrics import Figures
 
     return Figures(config.environments)
+
+
+def _traces(config: Config, log: Any) -> "Traces | None":
+    """Return what follows things where that is asked for, and can be. Raises StartError."""
+    tracing = config.tracing
+    if not tracing.endpoint:
+        if tracing.off:
+            log.warning("tracing.off", reason=tracing.off)
+        return None
+    try:
+        from relay.app.tracing import Traces
+    except ImportError:
+        missing = f"{tracing.where} asks for traces, and what sends them is not installed: {_EXTRA}"
+        if tracing.wanted:
+            raise StartError(missing) from None
+        log.warning("tracing.off", reason=missing)  # it may be said to all on a machine
+        return None
+    return Traces(tracing.endpoint, log.warning)
 
 
 async def _unless(stop: asyncio.Event, starting: "Coroutine[Any, Any, Parts]") -> "Parts | None":
@@ -119,22 +136,3 @@ async def _unless(stop: asyncio.Event, starting: "Coroutine[Any, Any, Parts]") -
     start.cancel()
     await asyncio.gather(start, return_exceptions=True)
     return None
-
-
-async def _workspace(client: AsyncWebClient) -> Workspace:
-    try:
-        answer = await client.auth_test()
-    except SlackApiError as problem:
-        raise StartError(
-            f"Slack refuses SLACK_BOT_TOKEN: {problem.response.get('error')}; copy it from the installed app"
-        ) from problem
-    except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-        raise StartError(
-            f"Slack cannot be reached ({type(problem).__name__}); check the network and SLACK_API_URL"
-        ) from problem
-    return Workspace(
-        team_id=str(answer["team_id"]),
-        bot_user_id=str(answer.get("user_id") or ""),
-        bot_id=str(answer.get("bot_id") or ""),
-        enterprise_id=answer.get("enterprise_id"),
-    )

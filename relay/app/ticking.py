@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,10 +21,17 @@ class Ticking:
     relay ran) people get a moment first: nobody could have answered.
     """
 
-    def __init__(self, store: Store, rest_only: Collection[str], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rest_only: Collection[str],
+        clock: Callable[[], datetime],
+        retain: Callable[[datetime], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._rest_only = rest_only
         self._clock = clock
+        self._retain = retain
         self._passed: datetime | None = None  # until when time was passed
 
     async def run(self) -> None:
@@ -46,6 +53,8 @@ class Ticking:
         while await self._store.transact(partial(pass_silence, now=now)) >= AT_ONCE:
             pass  # whoever clicks meanwhile comes in between
         self._passed = now
+        if self._retain is not None:
+            await self._retain(now)
 
     async def _hear(self, now: datetime) -> None:
         await hear_people_first(self._store, now)

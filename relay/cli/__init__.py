@@ -50,10 +50,10 @@ def _command(name: str) -> Callable[[Namespace], int]:
         from relay.cli.doctor import doctor
 
         return doctor
-    if name == "backup":
-        from relay.cli.store import backup
+    if name in ("backup", "copy"):
+        from relay.cli import store
 
-        return backup
+        return {"backup": store.backup, "copy": store.copy}[name]
     if name == "environments":
         from relay.cli.environments import environments
 
@@ -76,4 +76,9 @@ def _command(name: str) -> Callable[[Namespace], int]:
         return {"grants.list": grants.list_page, "grants.revoke": grants.revoke}[name]
     from relay.cli import deliveries
 
-    return {"list": deliveries.list_page, "show": deliveries.show, "retry": deliveries.retry}[name]
+    return {
+        "list": deliveries.list_page,
+        "show": deliveries.show,
+        "retry": deliveries.retry,
+        "drop": deliveries.drop,
+    }[name]

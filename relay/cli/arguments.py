@@ -6,16 +6,17 @@ from typing import Any
 from relay import __version__
 
 STATES = {
-    "pending": "waits for its NEXT attempt or, without one, for the delivery before it",
+    "pending": "waits for its NEXT attempt, at the latest; without one for the delivery before it",
     "sending": "is under way",
     "delivered": "was taken by its destination",
     "failed": "was given up: refused, or too late; `retry` sends it again",
+    "dropped": "was given up for good, by `drop`",
 }
 KINDS = {
     "message": "what a person said, to the environment",
     "decision": "an Approve or Deny, to the environment",
     "answer": "a decision that had no effect, to the environment once more over its socket",
-    "stop": "the end of a turn one of whose calls was denied, to the environment",
+    "stop": "the end of a turn, to the environment: a call was denied, or another relay was asked for it",
     "root": "the message in Slack that quotes a command and whose thread carries the rest",
     "status": "how a message fares, in its thread",
     "reply": "the agent's words, in the thread",
@@ -26,12 +27,22 @@ KINDS = {
 _DEFAULT_LIMIT = 50
 
 
+class _Parser(ArgumentParser):
+    """Has each command say for itself what it does not know: the usage that is printed is then its own."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def parser() -> ArgumentParser:
     """Return the parser; what it parses names its `command`."""
-    whole = ArgumentParser(prog="relay", description="Puts people in the loop of a Letta agent, in Slack.")
+    whole = _Parser(prog="relay", description="Puts people in the loop of a Letta agent, in Slack.")
     whole.add_argument("--version", action="version", version=f"relay {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    _add(commands, "serve", "serve one workspace until stopped")
+    _add(commands, "serve", "serve the workspace, or all that install the app, until stopped")
     _add_demo(commands)
     _add(commands, "check", "check the configuration and say what it comes to")
     looking = _add(commands, "doctor", "look at everything relay needs, and say what is wrong with it")
@@ -44,7 +55,9 @@ def parser() -> ArgumentParser:
         "audit", help="keep and check the record", description="Keep and check the record."
     )
     _add_audit_verbs(audit.add_subparsers(required=True, metavar="VERB"))
-    store = commands.add_parser("store", help="back the store up", description="Back the store up.")
+    store = commands.add_parser(
+        "store", help="back the store up, or move it", description="Back the store up, or move it."
+    )
     _add_store_verbs(store.add_subparsers(required=True, metavar="VERB"))
     grants = commands.add_parser(
         "grants",
@@ -83,16 +96,42 @@ def _add_verbs(verbs: Any) -> None:
         formatter_class=RawDescriptionHelpFormatter,
     )
     listing.add_argument("--state", choices=list(STATES), help="only those in this state")
+    _add_filters(listing)
     listing.add_argument(
         "--limit", type=_positive, default=_DEFAULT_LIMIT, metavar="N", help="at most so many (%(default)s)"
     )
     listing.add_argument("--after", default="", metavar="ID", help="only those older than this delivery")
     showing = _add(verbs, "show", "show one delivery")
-    retrying = _add(verbs, "retry", "send a failed delivery again")
-    for verb in (showing, retrying):
-        verb.add_argument("id", metavar="ID", help="as `relay deliveries list` names it")
-    for verb in (listing, showing, retrying):
+    showing.add_argument("id", metavar="ID", help="as `relay deliveries list` names it")
+    retrying = _add(verbs, "retry", "send what failed again: one delivery, or all that the filters leave")
+    dropping = _add(
+        verbs, "drop", "give up what waits or failed, for good: one, or all that the filters leave"
+    )
+    retrying.add_argument("--state", choices=["failed"], help="those that failed: no others are sent again")
+    dropping.add_argument("--state", choices=["pending", "failed"], help="only those in this state")
+    dropping.add_argument("--yes", action="store_true", help="ask nothing back")
+    for verb in (retrying, dropping):
+        verb.add_argument("id", metavar="ID", nargs="?", help="as `relay deliveries list` names it")
+        _add_filters(verb)
+        verb.add_argument("--all", action="store_true", help="all of them: in place of a filter")
+    for verb in (listing, showing, retrying, dropping):
         verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_filters(verb: ArgumentParser) -> None:
+    verb.add_argument("--kind", choices=list(KINDS), help="only those of this kind")
+    verb.add_argument("--environment", default="", metavar="NAME", help="only those to this environment")
+    verb.add_argument("--team", default="", metavar="ID", help="only those of this workspace: T…")
+    verb.add_argument(
+        "--subject", default="", metavar="ID", help="only those that speak for this: msg_…, apr_…, cpy_…"
+    )
+    verb.add_argument(
+        "--channel", default="", metavar="ID", help="only those of messages said, or cards posted, in it: C…"
+    )
+    verb.add_argument(
+        "--older-than", default="", metavar="TIME", help="made before: a day, a moment, or how long ago: 2h"
+    )
+    verb.add_argument("--newer-than", default="", metavar="TIME", help="made since: the same")
 
 
 def _add_grant_verbs(verbs: Any) -> None:
@@ -112,6 +151,7 @@ def _add_policy_verbs(verbs: Any) -> None:
     )
     explaining.add_argument("--user", default="", metavar="ID", help="say also what this person may do")
     explaining.add_argument("--channel", default="", metavar="ID", help="where it is asked for")
+    explaining.add_argument("--team", default="", metavar="ID", help="whose it is, where many are served")
     explaining.add_argument("--environment", default="", metavar="NAME", help="as relay.toml names it")
     explaining.add_argument(
         "--requester", action="append", metavar="ID", help="who asked for it; may be given several times"
@@ -156,7 +196,19 @@ def _add_store_verbs(verbs: Any) -> None:
     copying = _add(verbs, "backup", "copy the store, beside a running relay or with it stopped")
     copying.add_argument("file", metavar="FILE", help="where the copy is to be")
     copying.add_argument("--force", action="store_true", help="put it in the place of a file that is there")
-    copying.add_argument("--json", action="store_true", help="print JSON")
+    moving = _add(verbs, "copy", "copy the store from its file into an empty PostgreSQL database")
+    to = moving.add_mutually_exclusive_group(required=True)
+    to.add_argument(
+        "url",
+        metavar="URL",
+        nargs="?",
+        help="postgresql://user@host/database; its password is looked for in PGPASSWORD and ~/.pgpass",
+    )
+    to.add_argument(
+        "--url-file", metavar="FILE", help="a file with the URL, which may have the password in it"
+    )
+    for verb in (copying, moving):
+        verb.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add(commands: Any, name: str, text: str, **more: Any) -> ArgumentParser:

@@ -8,15 +8,14 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from relay.cli.asking import answered
 from relay.cli.ending import failed, misused
+from relay.cli.moments import MisuseError, moment_of
 from relay.cli.table import line
 from relay.config import ConfigError, audit_keys, store_url
-from relay.config.durations import duration
 from relay.control import ACCEPT, AUDIT_KEY, AUDIT_PAGE, Answer, Ask, ControlError, asking
 from relay.domain.audit import ACTIONS, ANCHOR, Anchor, Entry, Keys, anchors_in
 from relay.domain.canonical import canonical_json
@@ -26,10 +25,6 @@ from relay.store import StoreError
 _COLUMNS = ("chain", "number", "at", "team_id", "action", "actor", "subject_id", "facts", "mac")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for more than text
 _STORE_KEY = "the store's own"
-
-
-class MisuseError(Exception):
-    """What was typed cannot be used; the message says what to type."""
 
 
 def export(parsed: Namespace) -> int:
@@ -63,7 +58,7 @@ def _ended(run: Callable[[], int]) -> int:
 
 async def _export(parsed: Namespace) -> int:
     wanted = {"subject": parsed.subject, "action": parsed.action}
-    wanted |= {"since": _moment(parsed.since), "until": _moment(parsed.until)}
+    wanted |= {"since": moment_of(parsed.since), "until": moment_of(parsed.until)}
     write = _csv_writer() if parsed.format == "csv" else _write_json
     anchors: dict[str, Answer] = {}
     found = 0
@@ -94,23 +89,6 @@ async def _pages(put: Ask, wanted: dict[str, str]) -> AsyncIterator[Answer]:
         yield page
         after = page["after"]
         more = bool(after)
-
-
-def _moment(written: str) -> str:
-    """Return a day, a moment, or how long ago, as a moment."""
-    if not written:
-        return ""
-    try:
-        return (datetime.now(UTC) - duration(written)).isoformat()
-    except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(written)
-    except ValueError:
-        raise MisuseError(
-            f"{written!r} is no time: say how long ago, as in 30d, or a day, as in 2026-11-21"
-        ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
 def _write_json(entry: Mapping[str, Any]) -> None:

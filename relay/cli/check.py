@@ -10,6 +10,7 @@ from relay.cli.table import cut, line, print_table
 from relay.config import Config, ConfigError, load
 from relay.config.policies import policy_warnings
 from relay.domain.matching import Rule
+from relay.domain.store_urls import store_name
 
 _COLUMNS = ("", "LINE", "RULE", "TOOLS", "ACTION", "QUORUM", "WHO MAY APPROVE", "EXPIRES")
 _WIDEST = 32  # letters of a cell
@@ -28,17 +29,20 @@ def check(_: Namespace) -> int:
 def _say(config: Config) -> None:
     print("The configuration is good.")
     print(f"  Slack: {'Socket Mode' if config.slack.app_token else 'HTTP'}, command {config.slack.command}")
+    if config.slack.oauth is not None:
+        print(f"  workspaces: every one that installs the app at {config.slack.oauth.install_url}")
     for route in config.routes:
         places = ", ".join(route.places)
         where = f"{route.runtime.environment}, conversation {route.conversation}"
-        print(f"  channel {route.channel} -> {where}; cards: {places}")
+        whose = f"workspace {route.team}, " if route.team else ""
+        print(f"  {whose}channel {route.channel} -> {where}; cards: {places}")
     for environment in config.environments.values():
         if environment.is_app_server:
             print(f"  environment {environment.name}: an App Server; it cancels turns when relay disconnects")
     most, minutes = config.listening.most, config.listening.rest_after
     print(f"  listening: {most} conversations at most, each until {minutes} minutes after it came to rest")
     approvers = ", ".join(sorted(config.approvers)) or "any full member"
-    print(f"  approvers: {approvers}\n  store: {config.store_url}")
+    print(f"  approvers: {approvers}\n  store: {store_name(config.store_url)}")
     if config.metrics.port is not None:
         print(f"  metrics: {config.metrics.host} port {config.metrics.port or '(any)'}, /metrics")
     if config.policy.rules:
@@ -52,7 +56,8 @@ def _say(config: Config) -> None:
 
 def _row(rule: Rule) -> tuple[str, ...]:
     ask = rule.ask
-    told = (str(rule.line or "-"), cut(line(rule.name), _WIDEST), _tools(rule), rule.action.value)
+    name = f"{rule.team}: {rule.name}" if rule.team else rule.name
+    told = (str(rule.line or "-"), cut(line(name), _WIDEST), _tools(rule), rule.action.value)
     if ask is None:
         return ("", *told, "-", "-", "-")
     who = circle_in_short(ask.approvers, channel_members=rule.channel_members)

@@ -1,4 +1,4 @@
-"""`relay environments`: asks the running relay, or the API itself when none runs, and prints what it says."""
+"""`relay environments`: asks the running relay, or else the API and the store, and prints what they say."""
 
 import os
 from argparse import Namespace
@@ -47,12 +47,23 @@ def _row(found: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _listened(conversations: list[dict[str, Any]]) -> str:
+def _listened(conversations: list[dict[str, Any]] | None) -> str:
+    if conversations is None:
+        return "-"
     heard = sum(one["listening"] for one in conversations)
     return f"{heard} of {len(conversations)}" if heard < len(conversations) else str(heard)
 
 
 def _why(found: dict[str, Any]) -> str:
-    """Return why it is offline, or why what it says is not heard."""
-    unheard = [one["reason"] for one in found["conversations"] if not one["listening"]]
-    return found["reason"] or next(iter(unheard), "")
+    """Return why it is offline, why what it says is not heard here, or why nothing is sent there."""
+    unheard = [one["reason"] for one in found["conversations"] or () if not one["listening"]]
+    return found["reason"] or next(iter(unheard), _held(found) or found.get("elsewhere", ""))
+
+
+def _held(found: dict[str, Any]) -> str:
+    """Return how many deliveries are held back, and why."""
+    held = found.get("held")
+    if not held:
+        return ""
+    number = f" ({held['count']})" if held["count"] else ""
+    return f"deliveries held back{number}{': ' if held['reason'] else ''}{held['reason']}"

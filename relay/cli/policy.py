@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class MisuseError(Exception):
 def explain(parsed: Namespace) -> int:
     """Say which rule takes a tool call, what happens, and who may decide."""
     try:
-        config = load_rules(os.environ, Path.cwd())
+        config = _of_team(load_rules(os.environ, Path.cwd()), parsed.team)
         found = _Explained.of(config, _request(parsed, config))
     except (ConfigError, MisuseError) as problem:
         return misused(problem)
@@ -42,6 +43,15 @@ def explain(parsed: Namespace) -> int:
     else:
         _tell(found, parsed.user)
     return 0
+
+
+def _of_team(config: Config, team_id: str) -> Config:
+    """Return the rules and routes of one of many workspaces; of one alone, all of them."""
+    if config.slack.oauth is None:
+        return config
+    if not team_id:
+        raise MisuseError("many workspaces are served: say with --team whose request it is, as in T0123ABCD")
+    return config.of_team(team_id)
 
 
 @dataclass(frozen=True)
@@ -169,9 +179,14 @@ def _since(written: str) -> timedelta:
 async def _replay(parsed: Namespace, policy: Policy, since: datetime) -> None:
     seen, differing = 0, list[dict[str, Any]]()
     counts: Counter[str] = Counter()
+    removed = 0
+    of_team = cache(policy.of_team)
     async for past in _past(since):
+        if isinstance(past, int):
+            removed += past
+            continue
         seen += 1
-        if (differs := _difference(policy, past)) is None:
+        if (differs := _difference(of_team(past.get("team_id", "")), past)) is None:
             continue
         counts[f"{differs['was']['action']} -> {differs['would_be']['action']}"] += 1
         if parsed.json:
@@ -179,21 +194,27 @@ async def _replay(parsed: Namespace, policy: Policy, since: datetime) -> None:
         else:
             _tell_difference(differs)
     if parsed.json:
-        found = {"requests": seen, "differing": differing, "counts": dict(counts)}
+        found = {"requests": seen, "differing": differing, "counts": dict(counts), "removed": removed}
         print(json.dumps(found, ensure_ascii=False))
         return
     print(f"{seen} requests since {moment(since.isoformat())}, {sum(counts.values())} would differ")
     for change, count in sorted(counts.items()):
         print(f"  {change}: {count}")
+    if removed:
+        print(f"  left out: {removed}, whose inputs were removed by [retention]")
 
 
-async def _past(since: datetime) -> AsyncIterator[dict[str, Any]]:
-    """Yield past requests, oldest first; what people send is stored between the pages."""
+async def _past(since: datetime) -> AsyncIterator[dict[str, Any] | int]:
+    """Yield past requests, oldest first, and how many of a page cannot be told any more.
+
+    What people send is stored between the pages.
+    """
     url, after = store_url(os.environ), ""
     while True:
         page = await ask(url, PAST, {"since": since.isoformat(), "after": after})
         for past in page["approvals"]:
             yield past
+        yield int(page["removed"])
         after = page["after"]
         if not after:
             return

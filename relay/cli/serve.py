@@ -10,9 +10,11 @@ from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
+import uvloop
+
 from relay.app import App, PartEndedError, StartError, json_log
 from relay.cli.ending import failed, misused
-from relay.config import ConfigError, load
+from relay.config import Config, ConfigError, load
 from relay.store import StoreError
 
 _COLLECT_AFTER = 10_000  # new objects; at Python's 700 a twelfth of the time under load goes to the collector
@@ -22,10 +24,10 @@ _CALM_AFTER = 1.0  # seconds; until then the conversations are opened
 
 
 def serve(_: Namespace) -> int:
-    """Serve until a signal comes."""
+    """Serve until a signal comes; SIGHUP has the configuration loaded anew."""
     try:
-        app = App(load(os.environ, Path.cwd()), json_log(sys.stdout))
-        asyncio.run(_until_signalled(app))
+        app = App(_loaded(), json_log(sys.stdout))
+        uvloop.run(_until_signalled(app))
     except ConfigError as problem:
         return misused(problem)
     except (StartError, PartEndedError, StoreError) as problem:
@@ -33,16 +35,37 @@ def serve(_: Namespace) -> int:
     return 0
 
 
+def _loaded() -> Config:
+    return load(os.environ, Path.cwd())
+
+
 async def _until_signalled(app: App) -> None:
-    stop = asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    settling = asyncio.create_task(_settled(app))
+    # A terminal that is closed sends the same signal: whoever started relay there is gone.
+    in_terminal = os.isatty(0)
+    loop.add_signal_handler(signal.SIGHUP, lambda: _hung_up(stop, reload, in_terminal=in_terminal))
+    beside = [asyncio.create_task(_settled(app)), asyncio.create_task(_reload(app, reload))]
     try:
         await app.serve(stop)
     finally:
-        settling.cancel()
+        for one in beside:
+            one.cancel()
+
+
+def _hung_up(stop: asyncio.Event, reload: asyncio.Event, *, in_terminal: bool) -> None:
+    gone = in_terminal and not os.isatty(0)
+    (stop if gone else reload).set()
+
+
+async def _reload(app: App, wanted: asyncio.Event) -> None:
+    """Have the configuration taken up whenever somebody wants it; one after the other."""
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        await app.reload(_loaded)
 
 
 async def _settled(app: App) -> None:

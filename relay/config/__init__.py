@@ -2,6 +2,7 @@
 
 from relay.config.auditing import audit_keys
 from relay.config.loading import load, load_rules, settings_given, store_url
+from relay.config.present import Present, PresentOfTeam, Reload, reloaded
 from relay.config.values import (
     AuditConfig,
     Config,
@@ -9,8 +10,10 @@ from relay.config.values import (
     Environment,
     Listening,
     MetricsConfig,
+    OAuthConfig,
     Route,
     SlackConfig,
+    TracingConfig,
 )
 
 __all__ = [
@@ -20,11 +23,17 @@ __all__ = [
     "Environment",
     "Listening",
     "MetricsConfig",
+    "OAuthConfig",
+    "Present",
+    "PresentOfTeam",
+    "Reload",
     "Route",
     "SlackConfig",
+    "TracingConfig",
     "audit_keys",
     "load",
     "load_rules",
+    "reloaded",
     "settings_given",
     "store_url",
 ]

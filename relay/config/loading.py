@@ -7,11 +7,14 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from relay.config.addresses import refuse_bad_addresses
 from relay.config.auditing import audit_config
 from relay.config.complaints import no_setting
 from relay.config.metrics import metrics_config
 from relay.config.policies import policy_of
 from relay.config.relay_toml import Tables, read_tables
+from relay.config.retention import retention_config
+from relay.config.slack import shared_conversations, slack_config, team_problems
 from relay.config.tables import (
     DEFAULT_CONVERSATION,
     DEFAULT_ENVIRONMENT,
@@ -19,10 +22,10 @@ from relay.config.tables import (
     EnvironmentTable,
     RouteTable,
     SecretSource,
-    SlackTable,
 )
+from relay.config.tracing import tracing_config
 from relay.config.unused import unused
-from relay.config.values import Config, ConfigError, Environment, Listening, Route, SlackConfig
+from relay.config.values import Config, ConfigError, Environment, Listening, Route
 from relay.config.variables import (
     CHANNEL,
     USER,
@@ -30,13 +33,12 @@ from relay.config.variables import (
     is_letta_url,
     is_port,
     is_socket_url,
-    is_sqlite,
-    is_url,
-    starts,
+    is_store,
 )
 from relay.domain.runtime import Runtime
 
 _PLAIN = (
+    "ALLOWED_HOSTS",
     "APPROVALS_CHANNEL",
     "APPROVERS",
     "AUDIT_KEY",
@@ -44,12 +46,23 @@ _PLAIN = (
     "HOST",
     "METRICS_PORT",
     "PORT",
+    "PUBLIC_URL",
     "STORE_URL",
+    "TOKEN_KEYS",
 )
 _NAMES = [f"RELAY_{name}" for name in _PLAIN]
-_SECRETS = {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "LETTA_API_KEY", "RELAY_AUDIT_KEY"}
+_SECRETS = {
+    "SLACK_BOT_TOKEN",
+    "SLACK_APP_TOKEN",
+    "SLACK_CLIENT_SECRET",
+    "SLACK_SIGNING_SECRET",
+    "LETTA_API_KEY",
+    "RELAY_AUDIT_KEY",
+    "RELAY_TOKEN_KEYS",
+}
 _OTHERS = (
     "SLACK_API_URL",
+    "SLACK_CLIENT_ID",
     "LETTA_BASE_URL",
     "LETTA_AGENT_ID",
     "LETTA_DEVICE_ID",
@@ -81,10 +94,15 @@ def _load(reading: Reading, folder: Path) -> Config:
         if name.startswith("RELAY_"):
             reading.problems.append(no_setting(name, name, _NAMES))
     file = _read_file(reading, folder)
-    slack = _slack(reading, file.slack)
+    slack = slack_config(reading, file.slack)
     environments = dict(_environments(reading, file))
+    tracing = tracing_config(reading, file)
+    addresses = {"SLACK_API_URL": slack.api_url, tracing.where: tracing.endpoint}
+    refuse_bad_addresses(reading, addresses | _addresses(file, environments))
     approvers = reading.ids("RELAY_APPROVERS", USER, "user ids like U0123ABCD, separated by commas")
-    routes = tuple(_routes(reading, file, environments, approvers))
+    routes = tuple(_routes(reading, file, environments, approvers, many=slack.oauth is not None))
+    reading.problems += team_problems(reading, file, many=slack.oauth is not None)
+    reading.problems += shared_conversations(file, routes)
     config = Config(
         slack=slack,
         environments=environments,
@@ -93,8 +111,8 @@ def _load(reading: Reading, folder: Path) -> Config:
         allowed_workspaces=frozenset(file.slack.allowed_workspaces),
         store_url=reading.checked(
             "RELAY_STORE_URL",
-            is_sqlite,
-            "use sqlite:///relay.db, or sqlite:////absolute/path.db",
+            is_store,
+            "use sqlite:///relay.db, sqlite:////absolute/path.db or postgresql://user@host/database",
             "sqlite:///relay.db",
         ),
         host=reading.value("RELAY_HOST", "127.0.0.1"),
@@ -104,7 +122,9 @@ def _load(reading: Reading, folder: Path) -> Config:
         file=file.name,
         audit=audit_config(reading, file),
         metrics=metrics_config(reading, file),
-        unused=tuple(unused(reading, file, environments, routes)),
+        retention=retention_config(file),
+        tracing=tracing,
+        unused=(*unused(reading, file, environments, routes), *filter(None, [tracing.off])),
     )
     if reading.problems:
         raise ConfigError(reading.problems)
@@ -140,36 +160,6 @@ def _read_file(reading: Reading, folder: Path) -> Tables:
     return tables
 
 
-def _slack(reading: Reading, table: SlackTable) -> SlackConfig:
-    bot_token = reading.checked(
-        "SLACK_BOT_TOKEN",
-        starts("xoxb-"),
-        "a bot token starts with xoxb-",
-        needed="the bot token of the installed app",
-    )
-    app_token = reading.checked("SLACK_APP_TOKEN", starts("xapp-"), "an app-level token starts with xapp-")
-    secret = reading.checked(
-        "SLACK_SIGNING_SECRET",
-        lambda value: len(value) >= 8 and value.isascii(),
-        "copy it from the app's Basic Information page",
-        needed="" if app_token else "set it for HTTP, or set SLACK_APP_TOKEN for Socket Mode",
-    )
-    api_url = reading.checked(
-        "SLACK_API_URL",
-        lambda value: is_url(value) and value.endswith("/api/"),
-        "a URL that ends in /api/",
-        "https://slack.com/api/",
-    )
-    return SlackConfig(
-        bot_token=SecretStr(bot_token),
-        signing_secret=SecretStr(secret) if secret else None,
-        app_token=SecretStr(app_token) if app_token else None,
-        api_url=api_url,
-        command=table.command,
-        quote_commands=table.quote_commands,
-    )
-
-
 def _listening(reading: Reading, file: Tables, routes: Iterable[Route]) -> Listening:
     """Return how much is listened to; what the routes name is always listened to."""
     most = file.listening.most
@@ -201,6 +191,13 @@ def _environments(reading: Reading, file: Tables) -> Iterator[tuple[str, Environ
         yield name, _environment(reading, file, name, base_url, key)
     if file.whole and DEFAULT_ENVIRONMENT not in file.environments:
         yield from _default_environment(reading, file, base_url, key)
+
+
+def _addresses(file: Tables, environments: Mapping[str, Environment]) -> dict[str, str]:
+    """Return where the environments are, by the name of the setting that says it."""
+    own = {name for name, table in file.environments.items() if table.base_url is not None}
+    at = {name: f"{file.at('environments', name, 'base_url')}environments.{name}.base_url" for name in own}
+    return {at.get(name, "LETTA_BASE_URL"): one.base_url for name, one in environments.items()}
 
 
 def _needs_key(file: Tables, base_url: str) -> bool:
@@ -298,9 +295,14 @@ def _secret(reading: Reading, where: str, source: SecretSource) -> str:
 
 
 def _routes(
-    reading: Reading, file: Tables, environments: Mapping[str, Environment], approvers: list[str]
+    reading: Reading,
+    file: Tables,
+    environments: Mapping[str, Environment],
+    approvers: list[str],
+    *,
+    many: bool,
 ) -> Iterator[Route]:
-    routed = bool(file.routes) and all(table.approvals for table in file.routes.values())
+    routed = many or (bool(file.routes) and all(table.approvals for table in file.routes.values()))
     channel = reading.checked(
         "RELAY_APPROVALS_CHANNEL",
         lambda value: bool(CHANNEL.fullmatch(value)),
@@ -325,7 +327,7 @@ def _routes(
             hint = "give both the same approvals, or each its own conversation"
             said = f"another route posts cards of its conversation elsewhere: {hint}"
             reading.problems.append(f"{at('approvals')}{said}")
-        yield Route(table.channel, runtime, _with_approvers(places, approvers), per)
+        yield Route(table.channel, runtime, _with_approvers(places, approvers), per, table.team)
 
 
 def _at_route(file: Tables, number: int, *steps: str | int) -> str:

@@ -12,7 +12,7 @@ from relay.domain.rules import EVERYBODY, Action, Ask, Circle, Fact, Hours, Risk
 from relay.domain.shadows import shadowed
 
 _Problem = tuple[tuple[str | int, ...], str]  # where it is within the rule, and what is wrong
-_OF_ALL = {"name", "tools", "when", "action", "reason"}
+_OF_ALL = {"name", "team", "tools", "when", "action", "reason"}
 
 
 def policy_of(
@@ -174,6 +174,7 @@ def _rule(table: PolicyTable, number: int, line: int, named: Circle) -> Rule:
         channel_edits=asks and editors is not None and editors.channel_members,
         number=number,
         line=line,
+        team=table.team,
     )
 
 

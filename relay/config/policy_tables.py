@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt,
 from pydantic_core import PydanticCustomError
 
 from relay.config.durations import duration
-from relay.config.tables import Strict
+from relay.config.tables import TEAM, Strict
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_GRANT = timedelta(days=7)
@@ -148,6 +148,9 @@ class PolicyTable(Strict):
             max_length=75,
             description="give each rule a name of its own, of at most 75 characters",
         )
+    )
+    team: str = Field(
+        default="", pattern=TEAM, description='say the team id of a workspace, as in "T0123ABCD"'
     )
     tools: list[Text] = Field(
         min_length=1, description='say a list of tool names, with * and ? as wildcards, as in ["Bash"]'

@@ -16,9 +16,11 @@ from relay.config.tables import (
     EnvironmentTable,
     ListeningTable,
     MetricsTable,
+    RetentionTable,
     RouteTable,
     SlackTable,
     Strict,
+    TracingTable,
 )
 from relay.config.toml_lines import Lines
 
@@ -28,6 +30,8 @@ _KNOWN: Mapping[str, tuple[type, str]] = {
     "listening": (dict, "write [listening] above its settings"),
     "audit": (dict, "write [audit] above its settings"),
     "metrics": (dict, "write [metrics] above its settings"),
+    "retention": (dict, "write [retention] above its settings"),
+    "tracing": (dict, "write [tracing] above its settings"),
     "environments": (dict, "give each a name: write [environments.NAME] above its settings"),
     "routes": (list, "write [[routes]], with two brackets, above the settings of each"),
     "policies": (list, "write [[policies]], with two brackets, above the settings of each"),
@@ -37,6 +41,8 @@ _SINGLE: Mapping[str, type[Strict]] = {
     "listening": ListeningTable,
     "audit": AuditTable,
     "metrics": MetricsTable,
+    "retention": RetentionTable,
+    "tracing": TracingTable,
 }
 _TABLES: Mapping[type[Strict], str] = {
     EnvironmentTable: "environments",
@@ -59,6 +65,8 @@ class Tables:
     listening: ListeningTable = field(default_factory=ListeningTable)
     audit: AuditTable = field(default_factory=AuditTable)
     metrics: MetricsTable = field(default_factory=MetricsTable)
+    retention: RetentionTable = field(default_factory=RetentionTable)
+    tracing: TracingTable = field(default_factory=TracingTable)
     environments: dict[str, EnvironmentTable] = field(default_factory=dict)
     routes: dict[int, RouteTable] = field(default_factory=dict)  # by their number in the file
     policies: dict[int, PolicyTable] = field(default_factory=dict)  # the same

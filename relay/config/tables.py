@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 DEFAULT_ENVIRONMENT = "default"
 DEFAULT_CONVERSATION = "default"
+ANY_TEAM = "*"
+TEAM = r"^(T[A-Z0-9]{2,})?$"
 ONE_ADDRESS = "say where the agent works by one of device_id, connection_id and name"
 
 
@@ -61,6 +63,16 @@ class AuditTable(Strict):
     )
 
 
+class RetentionTable(Strict):
+    """[retention]: how long the store keeps what was said and what tools were called with."""
+
+    texts: str = Field(
+        default="",
+        pattern=r"^([1-9][0-9]{0,4}d)?$",
+        description='say a number of days in quotes, as in "30d"; without it they are kept',
+    )
+
+
 class MetricsTable(Strict):
     """[metrics]: where figures are told; without a port, nowhere."""
 
@@ -71,6 +83,16 @@ class MetricsTable(Strict):
         default="127.0.0.1",
         min_length=1,
         description='say the address to listen on, in quotes, as in "127.0.0.1"',
+    )
+
+
+class TracingTable(Strict):
+    """[tracing]: where traces are sent; without an endpoint, nowhere."""
+
+    endpoint: str | None = Field(
+        default=None,
+        min_length=1,
+        description='say the URL of a collector, in quotes, as in "http://127.0.0.1:4318"',
     )
 
 
@@ -106,6 +128,11 @@ class EnvironmentTable(Strict):
 class RouteTable(Strict):
     """[[routes]]: where a channel's messages go, and where cards are posted."""
 
+    team: str = Field(
+        default="",
+        pattern=r"^(T[A-Z0-9]{2,}|\*)?$",
+        description='say the team id of a workspace, as in "T0123ABCD", or "*" for every one',
+    )
     channel: str = Field(default="*", min_length=1, description='say a channel id, "dm" or "*"')
     environment: str = Field(
         default=DEFAULT_ENVIRONMENT, description="say the name of an environment, in quotes"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from relay.config.metrics import PORT
 from relay.config.relay_toml import Tables
+from relay.config.slack import CLIENT_ID, OF_INSTALLS
 from relay.config.tables import DEFAULT_ENVIRONMENT, EnvironmentTable
 from relay.config.values import Environment, Route, first_by_channel
 from relay.config.variables import Reading
@@ -17,6 +18,10 @@ def unused(
     """Yield a sentence about each setting that is there and changes nothing."""
     if reading.is_set("SLACK_APP_TOKEN") and reading.is_set("SLACK_SIGNING_SECRET"):
         yield "SLACK_SIGNING_SECRET: with SLACK_APP_TOKEN it is Socket Mode, where nothing is signed"
+    if not reading.is_set(CLIENT_ID):
+        of_many = [name for name in OF_INSTALLS if reading.is_set(name)]
+        if of_many:
+            yield f"{', '.join(of_many)}: for many workspaces alone, with {CLIENT_ID}"
     yield from _default_environment(reading, file)
     yield from _of_app_servers(reading, file, environments)
     if file.environments.keys() == environments.keys():

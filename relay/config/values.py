@@ -1,13 +1,14 @@
 """What a relay is configured with: frozen values, made by `load` alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Literal
 
 from pydantic import SecretStr
 
+from relay.config.tables import ANY_TEAM
 from relay.config.variables import is_socket_url
 from relay.domain.matching import Policy
 from relay.domain.policy import Rights
@@ -25,8 +26,31 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True)
+class OAuthConfig:
+    """How workspaces install the app; the first of `keys` seals their tokens, and each opens them."""
+
+    client_id: str
+    client_secret: SecretStr
+    keys: tuple[SecretStr, ...]
+    public_url: str
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Slack leads a browser back to; it stands in the manifest, too."""
+        return f"{self.public_url}/slack/oauth_redirect"
+
+    @property
+    def install_url(self) -> str:
+        """Where an install begins."""
+        return f"{self.public_url}/slack/install"
+
+
+@dataclass(frozen=True)
 class SlackConfig:
-    """How Slack is reached, and what it may ask. Without `app_token` Slack calls us over HTTP."""
+    """How Slack is reached, and what it may ask. Without `app_token` Slack calls us over HTTP.
+
+    With `oauth` every workspace that installs the app is served, and `bot_token` is empty.
+    """
 
     bot_token: SecretStr
     signing_secret: SecretStr | None
@@ -34,6 +58,7 @@ class SlackConfig:
     api_url: str
     command: str
     quote_commands: bool
+    oauth: OAuthConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +78,31 @@ class AuditConfig:
 
 
 @dataclass(frozen=True)
+class RetentionConfig:
+    """How long the store keeps the texts of what is settled; None: for ever."""
+
+    texts: timedelta | None = None
+
+
+@dataclass(frozen=True)
 class MetricsConfig:
     """Where figures are told: on a port of their own, 0 for any; without one nowhere."""
 
     port: int | None = None
     host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class TracingConfig:
+    """Where traces are sent, and which setting says so; without an `endpoint` nowhere, and `off` may say why.
+
+    `wanted` by relay's own setting: then it has to work.
+    """
+
+    endpoint: str = ""
+    where: str = ""
+    wanted: bool = False
+    off: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +139,7 @@ class Route:
     runtime: Runtime
     places: tuple[str, ...]
     per: Literal["", "thread", "channel"] = ""
+    team: str = ""  # whose channels; empty where one workspace is served, "*": of every one
 
     @property
     def conversation(self) -> str:
@@ -110,7 +156,7 @@ class Config:
     routes: tuple[Route, ...]
     approvers: frozenset[str]
     allowed_workspaces: frozenset[str]
-    store_url: str
+    store_url: str = field(repr=False)  # it may have a password in it
     host: str
     port: int
     listening: Listening
@@ -118,6 +164,8 @@ class Config:
     file: str  # what messages call relay.toml
     audit: AuditConfig = AuditConfig()
     metrics: MetricsConfig = MetricsConfig()
+    retention: RetentionConfig = RetentionConfig()
+    tracing: TracingConfig = TracingConfig()
     unused: tuple[str, ...] = ()
 
     def route(self, channel_id: str) -> Route | None:
@@ -135,6 +183,11 @@ class Config:
     @cached_property
     def _by_channel(self) -> Mapping[str, Route]:
         return first_by_channel(self.routes)
+
+    def of_team(self, team_id: str) -> "Config":
+        """Return what of it is for one of many workspaces: its own routes and rules, and those for all."""
+        routes = tuple(route for route in self.routes if route.team in (team_id, ANY_TEAM))
+        return replace(self, routes=routes, policy=self.policy.of_team(team_id))
 
     def rights(self, home_team: str) -> Rights:
         """Return whose people may act in the workspace `home_team`."""

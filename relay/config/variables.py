@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from relay.domain.store_urls import is_database
+
 CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
 USER = re.compile(r"[UW][A-Z0-9]{2,}")
 
@@ -81,6 +83,11 @@ def is_port(value: str) -> bool:
 def is_sqlite(value: str) -> bool:
     """Return whether `value` is the URL of a SQLite file."""
     return value.startswith("sqlite:///") and len(value) > len("sqlite:///") and ":memory:" not in value
+
+
+def is_store(value: str) -> bool:
+    """Return whether `value` is the URL of a store: a SQLite file, or a PostgreSQL database."""
+    return is_sqlite(value) or (is_database(value) and "://" in value)
 
 
 def is_letta_url(value: str) -> bool:

@@ -140,6 +140,7 @@ class Approval:
     silent_since: datetime | None = None  # when its silence began to count anew; None: when it was made
     snoozed_until: datetime | None = None
     snoozed_by: str = ""
+    removed: bool = False  # it is so long over that its texts were removed: inputs, diffs, words, outputs
 
     @property
     def present_input(self) -> Mapping[str, Any]:
@@ -194,6 +195,7 @@ def _is_ours(decision: Decision, evidence: Evidence) -> bool:
     return isinstance(evidence, ToolReturned) and evidence.error and decision.reason in evidence.text
 
 
+DROPPED = "its delivery was given up by the operator of relay"
 AS_DENIAL = "as a denial that carries the output: this environment takes it in no other form"
 
 
@@ -220,6 +222,16 @@ def after_gone(approval: Approval) -> State:
 def after_silence(approval: Approval, now: datetime) -> State:
     """Return the state when no evidence came in the grace after the environment stopped asking."""
     if approval.gone_at is None or now < approval.gone_at + GRACE or not approval.open:
+        return approval.state
+    return State.UNCONFIRMED if approval.sent else State.WITHDRAWN
+
+
+def after_drop(approval: Approval) -> State:
+    """Return the state once the delivery of a decision was given up for good.
+
+    What may have arrived is not known to have; what surely has not is over without effect.
+    """
+    if approval.state not in (State.DECIDED, State.FAILED):
         return approval.state
     return State.UNCONFIRMED if approval.sent else State.WITHDRAWN
 

@@ -29,6 +29,7 @@ ACTIONS = (
     "conversation.made",
     "decision.answered_by_socket", "decision.delivered", "decision.failed", "decision.pending",
     "decision.recorded", "decision.refused", "decision.sent_again",
+    "delivery.dropped",
     "delivery.retried",
     "files.not_passed",
     "grant.given", "grant.kept", "grant.revoked", "grant.used",
@@ -40,6 +41,8 @@ ACTIONS = (
     "turn.failed", "turn.stop_found_nothing", "turn.stop_not_delivered", "turn.stop_refused",
     "turn.stopped", "turn.unheard", "turn.unseen", "turn.wordless",
     "vote.given",
+    "workspace.covered", "workspace.installed", "workspace.refresh_refused", "workspace.tokens_rotated",
+    "workspace.uninstalled",
 )  # fmt: skip
 _DIGITS = 32  # half of what HMAC-SHA256 gives: as RFC 2104 allows, and half the room
 BEFORE_CHAINS = ""  # the chain of what was recorded before there were chains

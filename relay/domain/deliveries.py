@@ -3,6 +3,7 @@
 pending ──claimed──▶ sending ──▶ delivered
    ▲                    │  └───▶ failed      (refused for good, or its deadline passed)
    └── retry, lease lost┘
+pending, failed ──the operator gives it up──▶ dropped
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ class State(StrEnum):
     SENDING = "sending"  # claimed, under a lease
     DELIVERED = "delivered"  # the destination said so
     FAILED = "failed"  # given up, kept, may be retried by a person
+    DROPPED = "dropped"  # given up for good by the operator
 
 
 class Kind(StrEnum):
@@ -68,7 +70,9 @@ class Delivered:
 class Retry:
     """Not now: try again by the schedule, or `after` seconds when the destination said so.
 
-    `uncertain` says that the attempt may have taken effect; `away` that the environment is offline;
+    `uncertain` says that the attempt may have taken effect; `away` that the environment is offline; `down`
+    that nothing gets through to it: nobody answers, or its server fails whatever it is asked; `unasked` that
+    it was not even asked, for a reason of relay's own.
     `said` holds the destination's own words, which are for people and not for a log.
     """
 
@@ -77,6 +81,8 @@ class Retry:
     uncertain: bool = False
     away: bool = False
     said: str = ""
+    down: bool = False
+    unasked: bool = False
 
     @property
     def words(self) -> str:
@@ -143,6 +149,7 @@ class Settled:
     next_attempt_at: datetime | None = None
     reason: str = ""
     away: bool = False  # it waits for its environment to be back
+    held: bool = False  # it is not even tried before that
 
 
 def settle(delivery: Delivery, outcome: Outcome, now: datetime, chance: float) -> Settled:
@@ -156,4 +163,6 @@ def settle(delivery: Delivery, outcome: Outcome, now: datetime, chance: float) -
         if now >= delivery.deadline:
             return Settled(State.FAILED, reason=f"gave up at its deadline; last: {outcome.words}")
         due = delivery.deadline  # the last try is at the deadline itself
-    return Settled(State.PENDING, due, outcome.words, away=outcome.away)
+    # A time that the destination stated is kept, whoever else gets through.
+    waits_for_it = outcome.away or (outcome.down and outcome.after is None)
+    return Settled(State.PENDING, due, outcome.words, away=waits_for_it)

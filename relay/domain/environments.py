@@ -15,10 +15,23 @@ class Listened:
 
 
 @dataclass(frozen=True)
+class HeldBack:
+    """How many deliveries wait for an environment to take something again, and why.
+
+    `since` is None where the relay that sends there was not asked.
+    """
+
+    count: int
+    reason: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """How an environment is: where, since when, in which mode, and how much waits for people there.
 
-    `device_id` is None where no device is known, as for an App Server.
+    `device_id` is None where no device is known, as for an App Server; `listened` where only a relay knows
+    that was not asked.
     """
 
     name: str
@@ -30,5 +43,7 @@ class Report:
     reason: str  # why it is offline; empty while it is online
     mode: str  # empty: not told
     asks: bool  # in its mode, it asks before it runs tools
-    listened: tuple[Listened, ...]
+    listened: tuple[Listened, ...] | None
     pending: int
+    held: HeldBack | None = None  # it takes nothing
+    elsewhere: str = ""  # who listens to it, where this relay does not

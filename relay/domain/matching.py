@@ -33,6 +33,7 @@ class Rule:
     channel_edits: bool = False  # may edit: the same
     number: int = 0  # its place in the file, from 1
     line: int = 0  # where its table begins; 0: nobody knows
+    team: str = ""  # whose requests it is for; empty: any workspace's
 
     def misses(self, request: Request) -> str:
         """Return which condition does not hold of `request`, or nothing when the rule fits."""
@@ -136,6 +137,10 @@ class Policy:
         circles = [circle for ask in asks for circle in (ask.approvers, ask.editors, ask.escalate_to)]
         by_channel = any(rule.channel_members or rule.channel_edits for rule in self.rules)
         return by_channel or any(circle.groups or circle.channels for circle in circles)
+
+    def of_team(self, team_id: str) -> "Policy":
+        """Return the rules that are for the requests of a workspace."""
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.team in ("", team_id)))
 
     def first(self, request: Request) -> Rule | None:
         """Return the first rule that fits `request`."""

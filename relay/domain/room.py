@@ -17,6 +17,10 @@ class Room:
 
     all: int = 0
     messages: Counter[str] = field(default_factory=Counter)  # by environment
+    # What is held back from an environment that takes nothing: but for the one delivery named, "" any one.
+    held: dict[tuple[Kind, str], str] = field(default_factory=dict)
+    # The environments to which others send: nothing of theirs is begun here.
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def free(self) -> int:
@@ -43,14 +47,18 @@ class Room:
         """Whether something of some kind or environment would find no room."""
         return not self.free or not self.takes_messages or bool(self.full)
 
-    def take(self, kind: Kind, environment: str) -> bool:
-        """Begin an attempt, if there is room for it."""
+    def take(self, kind: Kind, environment: str, which: str = "") -> bool:
+        """Begin the attempt at a delivery, if there is room for it."""
+        if self.held.get((kind, environment), "") not in ("", which):
+            return False
         if not self.free:
             return False
         if kind is Kind.MESSAGE and not (
             self.takes_messages and self.messages[environment] < MOST_MESSAGES_EACH
         ):
             return False
+        if (kind, environment) in self.held:
+            self.held[kind, environment] = which
         self.enter(kind, environment)
         return True
 
@@ -70,4 +78,10 @@ class Room:
 
     def copy(self) -> "Room":
         """Return another one with the same under way."""
-        return Room(self.all, self.messages.copy())
+        return Room(self.all, self.messages.copy(), self.held.copy(), self.elsewhere)
+
+    def to(self, environment: str) -> int:
+        """Return how many more messages may be begun to an environment."""
+        return max(
+            0, min(MOST_MESSAGES_EACH - self.messages[environment], MOST_MESSAGES - self.messages.total())
+        )

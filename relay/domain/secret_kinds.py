@@ -133,7 +133,7 @@ def _assigned(text: str, small: str, ends: frozenset[int], names: Uses) -> Itera
             continue
         if _ALIAS.search(before) or _is_used(names, before, name, found[group]):
             continue
-        if group == "bare" or quotes.opens(found.start(group)):
+        if quotes.opens(found.start(group)):
             end = found.end()
             yield *found.span(group), _kind(name)
 

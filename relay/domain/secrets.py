@@ -101,7 +101,8 @@ class _Marks:
     def _texts(self, texts: list[str]) -> list[str]:
         """Mask texts that belong together: a key may stand a line an item, a password after its option."""
         whole = "\n".join(texts)
-        ends = frozenset(accumulate((len(text) + 1 for text in texts[:-1]), initial=-1)) - {-1}
+        # The first stands before all of it, where nothing can be.
+        ends = frozenset(accumulate((len(text) + 1 for text in texts[:-1]), initial=-1))
         found = _apart([*spans(whole, ends, self._names), *_lookalikes(whole)])
         masked: list[str] = []
         begin = 0

@@ -78,7 +78,7 @@ async def make_conversation(
     except EnvironmentAwayError as problem:
         return Retry(str(problem), away=True)
     except (aiohttp.ClientError, TimeoutError, OSError, TypeError, ValueError) as problem:
-        return Retry(f"the App Server made no conversation ({type(problem).__name__})")
+        return Retry(f"the App Server made no conversation ({type(problem).__name__})", down=True)
     made = answer.get("conversation")
     found = made.get("id") if isinstance(made, dict) else None
     if isinstance(found, str) and found:

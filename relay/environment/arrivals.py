@@ -3,10 +3,13 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from relay.domain.approvals import Asked
 from relay.domain.runtime import Runtime
-from relay.environment.listener import Arrivals, Presence
+from relay.domain.traced import trace_id
+from relay.environment.following import Following
+from relay.environment.listener import Arrivals
 from relay.environment.turns import (
     AnswerNotTaken,
     AnswersRefused,
@@ -30,31 +33,58 @@ from relay.use_cases.open_approval import Audience, Sighting, open_approval
 from relay.use_cases.post_reply import ANSWERED_WITHIN, post_ending, post_reply, post_turn_error
 
 
+def _unfenced(_: Transaction) -> None:
+    """A store in a file has one relay."""
+
+
 @dataclass(frozen=True)
 class Desk:
-    """Where arrivals are taken in: the store, and for each conversation whom to ask."""
+    """Where arrivals are taken in: the store, and for each conversation whom to ask.
+
+    Who follows them is told of each before it is stored.
+    """
 
     store: Store
     audience: Callable[[Transaction, Runtime], Audience]
     part_limit: int
     clock: Callable[[], datetime]
+    following: Following
+    log: Any
     rest_only: Collection[str] = ()
+    apart: bool = False  # many workspaces: what an environment says is about messages of its own alone
 
-    async def take(self, runtime: Runtime, arrivals: Arrivals) -> None:
-        """Store what one frame brought. Raises StoreError when nothing of it was kept."""
+    async def take(
+        self, runtime: Runtime, arrivals: Arrivals, fence: Callable[[Transaction], None] = _unfenced
+    ) -> None:
+        """Store what one frame brought. Raises StoreError when nothing of it was kept.
+
+        `fence` raises, in the work itself, where another relay has taken the sockets that it came through.
+        """
         now = self.clock()
 
-        def work(tx: Transaction) -> None:
-            for item in arrivals.items:
-                self._take_one(tx, runtime, arrivals.epoch, item, now)
+        begun = self.following.begun(runtime, arrivals.epoch, arrivals.items, self._keep_apart)
+        async with begun as traces:
 
-        await self.store.transact(work)
+            def work(tx: Transaction) -> dict[str, dict[str, Any]]:
+                fence(tx)
+                self._keep_apart(tx, runtime)
+                opened: dict[str, dict[str, Any]] = {}  # what is asked may be listed with it
+                for item, trace in zip(arrivals.items, traces, strict=True):
+                    tx.deliveries.trace = trace
+                    self._take_one(tx, runtime, arrivals.epoch, item, now)
+                    if isinstance(item, ToolAsked):
+                        opened = _opened(tx, runtime, item, trace, now) | opened
+                return opened
 
-    async def take_presence(self, runtime: Runtime, presence: Presence) -> None:
-        """Have whatever waits for an environment tried again as soon as it is back."""
-        if presence.up:
-            now = self.clock()
-            await self.store.transact(lambda tx: tx.deliveries.wake(runtime.environment, now))
+            for approval_id, line in (await self.store.transact(work)).items():
+                self.log.info(
+                    "approval.requested", approval_id=approval_id, environment=runtime.environment, **line
+                )
+
+    def _keep_apart(self, tx: Transaction, runtime: Runtime) -> None:
+        """Let the frames of an environment name no message of another workspace."""
+        if self.apart:
+            tx.messages.only_of(self.audience(tx, runtime).team_id)
 
     def _take_one(self, tx: Transaction, runtime: Runtime, epoch: str, item: Arrival, now: datetime) -> None:
         match item:
@@ -87,6 +117,7 @@ class Desk:
         since = self.clock() - ANSWERED_WITHIN
 
         def work(tx: Transaction) -> frozenset[str]:
+            self._keep_apart(tx, runtime)
             waiting = tx.messages.in_turn(runtime.environment, runtime.agent_id, runtime.conversation_id)
             found = [*waiting, *tx.messages.some(ended)]
             return frozenset(one.id for one in found if one.settled_at is None or one.settled_at > since)
@@ -127,6 +158,18 @@ class Desk:
             now,
             answer_again=not item.listed,
         )
+
+
+def _opened(
+    tx: Transaction, runtime: Runtime, item: ToolAsked, trace: str, now: datetime
+) -> dict[str, dict[str, Any]]:
+    """Return, by its id, what the log is told of a request that was opened just now: what led to it."""
+    where = (runtime.environment, runtime.agent_id, runtime.conversation_id)
+    approval = tx.approvals.latest(*where, item.request.tool_call_id)
+    if approval is None or approval.created_at != now:
+        return {}
+    traced = {"trace_id": trace_id(trace)} if trace else {}
+    return {approval.id: {"message_ids": list(item.message_ids), **traced}}
 
 
 def _answered(tx: Transaction, missed: Missed, exchange: Exchange) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ class Conversations:
             ) as answer:
                 said, status = await answer.read(), answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            return Retry(f"no conversation could be made ({type(problem).__name__})")
+            return Retry(f"no conversation could be made ({type(problem).__name__})", down=True)
         return self._read(status, said, answer.headers.get("Retry-After"))
 
     def _read(self, status: int, said: bytes, retry_after: str | None) -> str | Retry | Refused:
@@ -76,10 +76,9 @@ class Conversations:
         if isinstance(outcome, Refused):
             return Refused(f"no conversation could be made: {outcome.reason}", said=outcome.said)
         # Whether it was made or not, nothing was said in it yet: it may be asked for again.
-        after, words = (None, "") if isinstance(outcome, Delivered) else (outcome.after, outcome.said)
-        return Retry(
-            f"no conversation could be made: the environments API answered {status}", after, said=words
-        )
+        said_of_it = Retry("") if isinstance(outcome, Delivered) else outcome
+        reason = f"no conversation could be made: the environments API answered {status}"
+        return replace(said_of_it, reason=reason, uncertain=False, away=False)
 
 
 def _id_in(said: bytes) -> str | None:

@@ -19,6 +19,7 @@ NEVER_ASKING = frozenset({"unrestricted", "bypassPermissions"})  # in these mode
 _STALE_HEARTBEAT_MS = 120_000
 _REST_PROTOCOL = "v2-input"
 _MOST_PAGES = 50
+_AT_ONCE = 8  # conversations of an environment; more only make the first of them wait for the last
 TOO_OLD = "the device's Letta Code is too old to take messages from here: update it"
 _PERHAPS_TOO_OLD = "it does not say that it takes messages from the API: if none arrive, update it"
 
@@ -66,6 +67,11 @@ class Directory:
         self._wall = wall
         self._entries: dict[str, _Entry] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._openings: dict[str, asyncio.Semaphore] = {}
+
+    def opening(self, environment: Environment) -> asyncio.Semaphore:
+        """Return what whoever opens sockets of an environment holds meanwhile: a few do at a time."""
+        return self._openings.setdefault(environment.name, asyncio.Semaphore(_AT_ONCE))
 
     async def connection_id(self, environment: Environment) -> str:
         """Return the present connection. Raises EnvironmentAwayError, LookupRefusedError."""

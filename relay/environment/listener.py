@@ -35,6 +35,7 @@ _PING_EVERY = 30.0
 _ASK_AGAIN_EVERY = 60.0
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 _OPEN_WITHIN = 6.0
+_TAKEN_WITHIN = 10.0
 _CHANNELS = ("control", "stream")
 
 
@@ -249,21 +250,21 @@ class Listener:
         headers = {"Authorization": f"Bearer {self._environment.api_key.get_secret_value()}"}
         async with contextlib.AsyncExitStack() as stack:
             sockets = {}
-            for channel in _CHANNELS:
-                query = urlencode(
-                    {
+            # Whoever takes a connection and says nothing is not to keep the others waiting.
+            async with self._directory.opening(self._environment), asyncio.timeout(_TAKEN_WITHIN):
+                for channel in _CHANNELS:
+                    where = {
                         "agentId": self._runtime.agent_id,
                         "conversationId": self._runtime.conversation_id,
                         "channel": channel,
                     }
-                )
-                opening = self._session.ws_connect(
-                    f"{path}?{query}",
-                    headers=headers,
-                    max_msg_size=0,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
-                )
-                sockets[channel] = await stack.enter_async_context(opening)
+                    opening = self._session.ws_connect(
+                        f"{path}?{urlencode(where)}",
+                        headers=headers,
+                        max_msg_size=0,
+                        timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                    )
+                    sockets[channel] = await stack.enter_async_context(opening)
             yield sockets
 
     async def _tell(self, now: Presence) -> None:
@@ -315,7 +316,7 @@ class Listener:
         try:
             said = await self._pair.ask(frame["request_id"], frame)
         except (TimeoutError, aiohttp.ClientError, ConnectionError):
-            return Retry("the device did not answer over its socket", uncertain=True)
+            return Retry("the device did not answer over its socket", uncertain=True, down=True)
         if not isinstance(said, frames.InputAccepted):
             return Retry("the device answered something else over its socket", uncertain=True)
         return meaning_of_input(said)

@@ -8,6 +8,7 @@ from typing import Any
 from relay.domain.deliveries import Delivery, Outcome, Refused, Retry
 from relay.domain.presence import UnderWay
 from relay.domain.runtime import Runtime
+from relay.domain.traced import apart
 from relay.environment.listener import Listener, Presence
 from relay.environment.pair import RuntimeRefusedError
 from relay.store import StoreError
@@ -21,11 +22,16 @@ class NoRoomError(Exception):
     """As many conversations are listened to as may be, and none of them rests."""
 
 
+class ElsewhereError(NoRoomError):
+    """Another relay listens to this environment, or is about to."""
+
+
 class Listeners:
     """Opens a listener for each conversation that needs one; those in `always` stay open.
 
     `most` bounds them, for each holds two sockets, here and at the neighbour. `rest_after` is in seconds:
-    without a turn, a question or anything sent, a conversation may be closed.
+    without a turn, a question or anything sent, a conversation may be closed. Only the conversations of
+    environments that this relay `holds` are listened to.
     """
 
     def __init__(
@@ -38,6 +44,7 @@ class Listeners:
         most: int,
         rest_after: float,
         look_every: float = _LOOK_EVERY,
+        holds: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._always = frozenset(always)
         self._make = make
@@ -47,12 +54,15 @@ class Listeners:
         self._most = most
         self._rest_after = rest_after
         self._look_every = look_every
+        self._holds = holds
+        self._hurry = asyncio.Event()
         self._all: dict[Runtime, Listener] = {}
         self._runs: dict[Runtime, asyncio.Task[None]] = {}
         self._by_environment: dict[str, list[Listener]] = {}
         self._group: asyncio.TaskGroup | None = None
         for runtime in always:
-            self._add(runtime)
+            if holds(runtime.environment):
+                self._add(runtime)
 
     async def run(self) -> None:
         """Listen until cancelled. Raises what a listener raises: a defect."""
@@ -62,8 +72,11 @@ class Listeners:
                 for runtime in self._all:
                     self._begin(runtime)
                 while True:
+                    self._hurry.clear()
                     await self._look()
-                    await asyncio.sleep(self._look_every)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._look_every):
+                            await self._hurry.wait()
             finally:
                 self._group = None  # senders may ask for one still, and a group that ends takes none
 
@@ -73,8 +86,9 @@ class Listeners:
         for runtime in self._resting(self._rest_after):
             self._close(runtime)
         with contextlib.suppress(NoRoomError):  # the log says so; what is said there is read later
-            for runtime in self._alive:
-                self.open(runtime)
+            for runtime in (*self._always, *self._alive):
+                if self._holds(runtime.environment):
+                    self.open(runtime)
 
     async def _learn_alive(self) -> None:
         with contextlib.suppress(StoreError):  # then what was known is kept
@@ -90,8 +104,33 @@ class Listeners:
         """How many sockets are open for each conversation that is listened to, by environment."""
         return {name: [one.sockets for one in all_] for name, all_ in self._by_environment.items()}
 
+    def keep(self, always: Collection[Runtime], *, most: int, rest_after: float) -> None:
+        """Let other conversations be always open, and other bounds count."""
+        self._always, self._most, self._rest_after = frozenset(always), most, rest_after
+        with contextlib.suppress(NoRoomError):  # the log says so, and the next look tries again
+            for runtime in always:
+                if self._holds(runtime.environment):
+                    self.open(runtime)
+
+    def hold(self, environments: Collection[str]) -> None:
+        """Close at once what is not of these environments, and open anew what is, as at a start."""
+        for runtime in [one for one in self._all if one.environment not in environments]:
+            self._close(runtime)
+        self.keep(self._always, most=self._most, rest_after=self._rest_after)
+        self._hurry.set()
+
+    def check(self, environment: str) -> None:
+        """Raise ElsewhereError where this relay does not hold an environment, or no longer."""
+        if not self._holds(environment):
+            raise ElsewhereError("another relay has its sockets")
+
+    def busy(self) -> frozenset[str]:
+        """Return the environments in which a turn runs or something is waited for, as far as is known."""
+        return frozenset(name for name, all_ in self._by_environment.items() if any(one.busy for one in all_))
+
     def open(self, runtime: Runtime) -> Listener:
-        """Return the listener of a conversation, begun if need be. Raises NoRoomError."""
+        """Return the listener of a conversation, begun if need be. Raises NoRoomError, ElsewhereError."""
+        self.check(runtime.environment)
         known = self._all.get(runtime)
         if known is not None:
             return known
@@ -106,7 +145,9 @@ class Listeners:
 
         Raises NoRoomError.
         """
-        return await (await self._opened(_runtime(delivery))).ready(connection_id)
+        waited = await (await self._opened(_runtime(delivery))).ready(connection_id)
+        self.check(delivery.environment)
+        return waited
 
     async def answer(self, delivery: Delivery, still: Callable[[Delivery], Awaitable[bool]]) -> Outcome:
         """Give a decision over the sockets of the conversation it is for.
@@ -117,9 +158,10 @@ class Listeners:
             listener = await self._opened(_runtime(delivery))
             if await listener.opened() and not await still(delivery):
                 return Refused("it is over: the environment no longer asks")
+            self.check(delivery.environment)
             return await listener.answer(delivery)
         except NoRoomError as problem:
-            return Retry(str(problem))
+            return Retry(str(problem), unasked=True)
         except RuntimeRefusedError as problem:
             return Refused(str(problem))
         except KeyError:
@@ -135,9 +177,17 @@ class Listeners:
         return self.open(runtime)
 
     async def stop_turn(self, runtime: Runtime) -> bool | None:
-        """Stop the turn of a conversation; return whether there was one, None: it cannot be reached."""
-        listener = self._all.get(runtime)
-        return await listener.stop_turn() if listener is not None else None
+        """Stop the turn of a conversation; return whether there was one, None: it cannot be reached.
+
+        Its sockets are opened first where they are not: at a start, and after they were lost.
+        """
+        try:
+            listener = await self._opened(runtime)
+            await listener.opened()
+            self.check(runtime.environment)
+        except (NoRoomError, RuntimeRefusedError, KeyError):
+            return None
+        return await listener.stop_turn()
 
     def under_way(self, runtime: Runtime) -> UnderWay | None:
         """Return what is known of the turn that runs in a conversation; None: it is not listened to."""
@@ -152,6 +202,10 @@ class Listeners:
     def mode(self, environment: str) -> str:
         """Return the permission mode of an environment, as its device told it last; empty: not told."""
         return next((one.mode for one in self._by_environment.get(environment, ()) if one.mode), "")
+
+    def up(self, environment: str) -> int:
+        """Return how many conversations of an environment are heard."""
+        return sum(one.presence.up for one in self._by_environment.get(environment, ()))
 
     def away(self, environment: str) -> Presence | None:
         """Return how an environment is when it is known to be away: the longest of its conversations."""
@@ -170,7 +224,7 @@ class Listeners:
 
     def _begin(self, runtime: Runtime) -> None:
         if self._group is not None:
-            self._runs[runtime] = self._group.create_task(self._all[runtime].run())
+            self._runs[runtime] = self._group.create_task(self._all[runtime].run(), context=apart())
 
     def _resting(self, for_seconds: float) -> list[Runtime]:
         """Return the conversations that may be closed, the longest at rest first."""

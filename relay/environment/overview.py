@@ -2,20 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from relay.config import Environment
-from relay.domain.environments import Listened, Report
+from relay.domain.circuits import Held
+from relay.domain.environments import HeldBack, Listened, Report
 from relay.environment.directory import NEVER_ASKING, Connection, Directory
 from relay.environment.errors import EnvironmentAwayError, LookupRefusedError
 from relay.environment.listeners import Listeners
-from relay.store import Store
+from relay.store import Store, Transaction
 
 
 class Overview:
-    """Reports on environments; without `listeners` no relay runs, and without a `store` none ever did."""
+    """Reports on environments; without `listeners` no relay is asked, and without a `store` none ever ran.
+
+    `unasked` are those that a running relay listens to which was not asked.
+    """
 
     def __init__(
         self,
@@ -23,12 +27,18 @@ class Overview:
         directory: Directory,
         listeners: Listeners | None,
         store: Store | None,
+        held: Callable[[str], Held | None] = lambda _: None,
+        elsewhere: Callable[[str], str] = lambda _: "",
+        unasked: Collection[str] = (),
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._environments = environments
         self._directory = directory
         self._listeners = listeners
         self._store = store
+        self._held = held
+        self._elsewhere = elsewhere
+        self._unasked = unasked
         self._wall = wall
 
     async def all(self, within: float) -> list[Report]:
@@ -40,6 +50,7 @@ class Overview:
         environment = self._environments[name]
         listened = self._listened(name)
         connection, reason = await self._found(environment, within)
+        pending, held = await self._waiting(name)
         told = connection.mode if connection else None
         mode = told or (self._listeners.mode(name) if self._listeners else "")
         # Where the API cannot be asked, an open socket still tells.
@@ -54,8 +65,10 @@ class Overview:
             reason="" if online else reason,
             mode=mode,
             asks=mode not in NEVER_ASKING,
-            listened=listened,
-            pending=await self._pending(name),
+            listened=None if name in self._unasked else listened,
+            pending=pending,
+            held=held,
+            elsewhere=self._elsewhere(name),
         )
 
     async def _found(self, environment: Environment, within: float) -> tuple[Connection | None, str]:
@@ -89,10 +102,20 @@ class Overview:
             if runtime.environment == name
         )
 
-    async def _pending(self, name: str) -> int:
+    async def _waiting(self, name: str) -> tuple[int, HeldBack | None]:
+        """Return how many requests wait for people there, and what is held back from it."""
         if self._store is None:
-            return 0
-        return await self._store.transact(lambda tx: tx.approvals.waiting(name))
+            return 0, None
+
+        def work(tx: Transaction) -> tuple[int, int, str]:
+            return tx.approvals.waiting(name), *tx.held_back.waiting(name)
+
+        pending, count, told = await self._store.transact(work)
+        held = self._held(name)
+        if held is not None:
+            return pending, HeldBack(count, held.reason, held.since)
+        # Of a file only the relay that has it open holds anything back; of a database, another one may.
+        return pending, HeldBack(count, told) if count and self._store.is_shared else None
 
 
 def written(report: Report) -> dict[str, Any]:
@@ -106,16 +129,19 @@ def written(report: Report) -> dict[str, Any]:
         "reason": report.reason,
         "mode": report.mode,
         "agent_id": report.agent_id,
-        "conversations": [
-            {
-                "conversation_id": one.conversation_id,
-                "listening": one.up,
-                "since": _written(one.since),
-                "reason": one.reason,
-            }
-            for one in report.listened
-        ],
+        "conversations": None if report.listened is None else [_conversation(one) for one in report.listened],
+        "elsewhere": report.elsewhere,
         "pending": report.pending,
+        "held": report.held and {**vars(report.held), "since": _written(report.held.since)},
+    }
+
+
+def _conversation(listened: Listened) -> dict[str, Any]:
+    return {
+        "conversation_id": listened.conversation_id,
+        "listening": listened.up,
+        "since": _written(listened.since),
+        "reason": listened.reason,
     }
 
 

@@ -127,7 +127,7 @@ class EnvironmentSender:
             if not await self._listening(delivery, connection_id):
                 return Refused("it is over: the environment no longer asks")
         except NoRoomError as problem:
-            return Retry(str(problem))
+            return Retry(str(problem), unasked=True)
         except RuntimeRefusedError as problem:
             # Called delivered, it would be answered by nobody; a decision may find it mended.
             return Refused(str(problem), over=delivery.kind is Kind.MESSAGE)
@@ -140,12 +140,17 @@ class EnvironmentSender:
         url = f"{environment.base_url}/v1/environments/{quote(connection_id, safe='')}/messages"
         try:
             async with self._session.post(
-                url, data=body, headers=self._headers[environment.name], timeout=_LIMITS
+                url,
+                data=body,
+                headers=self._headers[environment.name],
+                timeout=_LIMITS,
+                allow_redirects=False,  # another host would be shown people's words
             ) as answer:
                 said = await answer.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as problem:
             # There was no connection to send it on: nothing can have arrived.
-            return Retry(f"the environments API cannot be reached ({type(problem).__name__})")
+            return Retry(f"the environments API cannot be reached ({type(problem).__name__})", down=True)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            return Retry(f"the environment's answer never came ({type(problem).__name__})", uncertain=True)
+            reason = f"the environment's answer never came ({type(problem).__name__})"
+            return Retry(reason, uncertain=True, down=True)
         return meaning(answer.status, said, answer.headers.get("Retry-After"), self._clock())

@@ -46,7 +46,9 @@ def meaning(status: int, body: bytes, retry_after: str | None, now: datetime) ->
         return Refused(hint) if hint else Refused(f"the environment refused it ({status})", said=_quote(body))
     # A server that failed, or gave up waiting, may have handed it on before.
     uncertain = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
-    return Retry(f"the environment answered {status}", after, uncertain=uncertain, said=_quote(body))
+    return Retry(
+        f"the environment answered {status}", after, uncertain=uncertain, said=_quote(body), down=uncertain
+    )
 
 
 def meaning_of_input(said: InputAccepted) -> Outcome:

@@ -131,8 +131,8 @@ class Actions:
             )
             await self._tell_privately(click, sentences.refused_details(verdict.reason))
             return
-        approval = await self._door.store.transact(lambda tx: tx.approvals.get(value.approval_id))
-        if approval is None or approval.team_id != self._door.workspace.team_id:
+        approval = await self._deciding.approval(value.approval_id)
+        if approval is None:
             await self._tell_privately(click, sentences.UNKNOWN_CARD)
             return
         view = await asyncio.to_thread(modals.details, approval)
@@ -151,7 +151,7 @@ class Actions:
     async def _not_stored(self, ack: AsyncAck, click: BlockActions, problem: StoreError) -> None:
         self._door.not_stored("click", problem, click.user.id)
         await ack()
-        await self._tell_privately(click, sentences.STORE_FAILED)
+        await self._tell_privately(click, sentences.not_stored(problem))
 
     async def _tell_privately(self, click: BlockActions | None, sentence: str) -> None:
         if click is not None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.authorization.async_authorize import AsyncAuthorize
 from slack_bolt.error import BoltUnhandledRequestError
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 
 from relay.slack import sentences
 from relay.slack.actions import Actions, listener_of
@@ -72,7 +74,7 @@ def _register(
     words = Words(door, deciding)
     commands, actions = Commands(door, stops, words, home), Actions(door, tell, stops, deciding)
     events = Events(door, tell, stops, words)
-    app.command(door.config.slack.command)(commands.take)
+    app.middleware(_OwnCommand(door.config.slack.command, commands))
     for action_id in ("approve", "deny", "retry", "details", "stop"):
         app.action(action_id)(getattr(actions, action_id))
     patience = Patience(door, tell, deciding)
@@ -106,8 +108,27 @@ class _App(AsyncApp):
         req.context["client"] = self.client
 
 
+class _OwnCommand(AsyncMiddleware):
+    """Takes relay's own command before Bolt looks for a listener, which costs as much as storing it."""
+
+    def __init__(self, command: str, commands: Commands) -> None:
+        self._command = command
+        self._commands = commands
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,  # noqa: ARG002 - Bolt's signature
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 - Bolt's name for it
+    ) -> BoltResponse:
+        if req.body.get("command") == self._command:
+            return await self._commands.taken(req.body)
+        return await next()
+
+
 class _Authorize(AsyncAuthorize):
-    """Knows the one workspace that is served, whoever asks; the use cases tell who may."""
+    """Knows the one workspace of this door, whoever asks; the use cases tell who may."""
 
     def __init__(self, door: SlackDoor) -> None:
         workspace = door.workspace
@@ -116,7 +137,8 @@ class _Authorize(AsyncAuthorize):
             team_id=workspace.team_id,
             bot_user_id=workspace.bot_user_id,
             bot_id=workspace.bot_id,
-            bot_token=door.config.slack.bot_token.get_secret_value(),
+            # Of many workspaces the client has each its own, which may change at any time.
+            bot_token=door.config.slack.bot_token.get_secret_value() or None,
         )
 
     async def __call__(self, **_: Any) -> AuthorizeResult:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from relay.domain.approvals import Approval, State
+from relay.domain.approvals import DROPPED, Approval, State
 from relay.domain.canonical import canonical_json
 from relay.domain.grants import Grant, may_be_granted
 from relay.domain.rules import Risk
@@ -30,6 +30,7 @@ from relay.slack.blocks import (
     size,
 )
 from relay.slack.mrkdwn import code, counted, escape, escaped, visible
+from relay.slack.outcomes import TEXTS_REMOVED
 from relay.slack.wire import LONGEST_CALL_ID
 
 _WORDS_LIMIT = 1_000
@@ -90,7 +91,8 @@ def _headline(approval: Approval) -> str:
     decision = approval.decision
     decided = "approved" if decision and decision.approve else "denied"
     decided = "run by hand" if decision and decision.returned else decided
-    return _HEADLINES[approval.state].format(decided=decided)
+    given_up = approval.state is State.WITHDRAWN and approval.note == DROPPED
+    return _HEADLINES[State.FAILED if given_up else approval.state].format(decided=decided)
 
 
 def _about(approval: Approval, of: Shown) -> Iterator[Block]:
@@ -103,7 +105,8 @@ def _about(approval: Approval, of: Shown) -> Iterator[Block]:
         rule = f"*Rule:* {code(ask.rule, 80)}" if ask.rule else "*Rule*"
         reason = f" — {escaped(ask.reason, _REASON_LIMIT)}" if ask.reason else ""
         yield context(f"{rule}{reason}")
-    yield from facts.blocks(ask.facts, of.input)
+    if not approval.removed:
+        yield from facts.blocks(ask.facts, of.input)
 
 
 def _who(approval: Approval) -> str:
@@ -115,6 +118,9 @@ def _who(approval: Approval) -> str:
 
 def _asked(approval: Approval, of: Shown, scale: float) -> Iterator[Block]:
     """Yield what the tool is called with, what that changes, and what the agent says of it."""
+    if approval.removed:
+        yield context(TEXTS_REMOVED)
+        return
     repeated = arguments.in_diff(of)
     elsewhere = arguments.elsewhere(of, approval.ask.facts)
     shown, left_out = arguments.elements(of, scale, elsewhere.union(repeated))

@@ -1,8 +1,10 @@
 """Slash commands: parse, one use case, answer. Stored first, then acknowledged."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
+from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck
 
 from relay.config import Route
@@ -32,10 +34,10 @@ class Commands:
         self._words = words
         self._stops = stops
 
-    async def take(self, ack: AsyncAck, body: dict[str, Any]) -> None:
-        """Acknowledge a command with what became of it, in private."""
+    async def taken(self, body: Mapping[str, Any]) -> BoltResponse:
+        """Return what a command is acknowledged with: what became of it, in private."""
         answer = await self._answer(body)
-        await (ack(text=answer, response_type="ephemeral") if answer else ack())
+        return BoltResponse(status=200, body={"text": answer, "response_type": "ephemeral"} if answer else "")
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge a command that is not relay's own, and say which one is."""
@@ -43,7 +45,7 @@ class Commands:
         theirs, ours = str(body.get("command", "")), self._door.config.slack.command
         await ack(text=sentences.unknown_command(theirs, ours), response_type="ephemeral")
 
-    async def _answer(self, body: dict[str, Any]) -> str:
+    async def _answer(self, body: Mapping[str, Any]) -> str:
         command = read_command(body)
         if command is None:
             return sentences.MALFORMED_COMMAND
@@ -58,7 +60,7 @@ class Commands:
             return self._list(command, text.lower())
         route = self._door.config.route(command.channel_id)
         if route is None:
-            return sentences.no_route()
+            return sentences.NO_ROUTE
         if text.lower() in ("", "help", "?"):
             return sentences.help_text(command.command, route.runtime.environment)
         if text.lower() == "status":
@@ -75,7 +77,7 @@ class Commands:
             return await self._words.take(word, asker) or sentences.WORD_TAKEN
         except StoreError as problem:
             self._door.not_stored("word", problem, command.user_id)
-            return sentences.STORE_FAILED
+            return sentences.not_stored(problem)
 
     def _list(self, command: SlashCommand, what: str) -> str:
         """Have what waits, or what is allowed for a while, told in private: Slack is asked much for it."""
@@ -101,7 +103,7 @@ class Commands:
             forwarded = await self._store(command, text, route, person)
         except StoreError as problem:
             self._door.not_stored("message", problem, command.user_id)
-            return sentences.STORE_FAILED
+            return sentences.not_stored(problem)
         if not forwarded.verdict.allowed:
             self._door.became("refused")
             self._door.log.info("message.refused", user_id=command.user_id, reason=forwarded.verdict.reason)

@@ -51,12 +51,16 @@ class Deciding:
         self._door = door
         self._circles = circles
         self._asked_by = asked_by
-        self._authority = Authority(door.rights, door.store.key, partial(evaluate, door.config.policy))
+
+    @property
+    def _authority(self) -> Authority:
+        door = self._door
+        return Authority(door.rights, door.store.key, partial(evaluate, door.config.policy))
 
     async def approval(self, approval_id: str) -> Approval | None:
         """Return a request of this workspace. Raises StoreError."""
-        found = await self._door.store.transact(lambda tx: tx.approvals.get(approval_id))
-        return found if found is not None and found.team_id == self._door.workspace.team_id else None
+        team_id = self._door.workspace.team_id
+        return await self._door.store.transact(lambda tx: tx.approvals.theirs(team_id, approval_id))
 
     async def person(self, user_id: str, team_id: str, approval: Approval | None) -> Person:
         """Return who somebody is, with the evidence that the request's rule asks for. Raises nothing."""
@@ -121,7 +125,7 @@ class Deciding:
 
         What waited when the relay started was ruled anew then, so that no other circle is kept with it.
         """
-        return await self.approval(approval_id) if self._door.config.policy.asks_slack else None
+        return await self.approval(approval_id) if self._door.present.asks_slack else None
 
     async def _run_of(self, approval_id: str) -> tuple[str, ...]:
         """Return the messages of the run that asked, as it is told while it waits for the answer."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.config import Config
+from relay.config import Config, Present, PresentOfTeam
 from relay.domain.environments import Report
 from relay.domain.policy import Rights
 from relay.slack.people import People
@@ -17,7 +17,7 @@ from relay.store import Store, StoreError
 
 @dataclass(frozen=True)
 class Workspace:
-    """The one workspace this relay serves, as `auth.test` told it."""
+    """The workspace that a door is of, as Slack told it when the app was installed or at start."""
 
     team_id: str
     bot_user_id: str
@@ -33,9 +33,8 @@ class SlackDoor:
     for whoever counts what becomes of an arrival.
     """
 
-    config: Config
+    present: Present | PresentOfTeam
     workspace: Workspace
-    rights: Rights
     store: Store
     people: People
     client: AsyncWebClient
@@ -44,6 +43,16 @@ class SlackDoor:
     report: Callable[[str], Awaitable[Report]]
     log: Any
     became: Callable[[str], None] = lambda _: None
+
+    @property
+    def config(self) -> Config:
+        """The configuration as it is now."""
+        return self.present.config
+
+    @property
+    def rights(self) -> Rights:
+        """Whose people may act now."""
+        return self.config.rights(self.workspace.team_id)
 
     def not_stored(self, what: str, problem: StoreError, user_id: str | None) -> None:
         """Put on the log that the store did not take what somebody said or pressed."""

@@ -55,7 +55,7 @@ class Events:
         text = typed(without_mention(post.text or "", self._door.workspace.bot_user_id)).strip()
         if route is None:
             if mentions(post.text or "", self._door.workspace.bot_user_id):
-                await self._tell.now(listener, sentences.no_route())
+                await self._tell.now(listener, sentences.NO_ROUTE)
         elif text.lower() == _STOP:
             self._stops.soon(self._stop(post, route, listener))
         elif text or post.files:

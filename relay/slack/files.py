@@ -1,18 +1,18 @@
 """Files that people attach: text is read and passed on, everything else is named."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from relay.config import SlackConfig
 from relay.domain.deliveries import Delivery, Retry
 from relay.domain.text import neutralise
+from relay.slack.hosts import SlackHosts
 from relay.store import Store
 from relay.use_cases.attachments import tell_not_passed
 
@@ -21,7 +21,6 @@ _MOST = 10
 _LIMITS = aiohttp.ClientTimeout(total=15.0, sock_connect=5.0)
 _ATTEMPTS = 4  # a file that Slack does not hand out must not hold up the words for ever
 _LONGEST_NAME = 200
-_SLACK_FILES = ("https", "files.slack.com")
 _TEXT_TYPES = frozenset(
     {"json", "xml", "yaml", "x-yaml", "toml", "sql", "javascript", "x-javascript", "typescript"}
     | {"x-sh", "x-shellscript", "x-httpd-php", "x-python", "x-ndjson", "graphql", "csv", "rtf"}
@@ -87,18 +86,19 @@ _TEXT_SUFFIXES = frozenset(
 
 
 class Files:
-    """Reads the files of a delivery, from Slack alone and with the app's token."""
+    """Reads the files of a delivery, from Slack alone and with the token of its workspace."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         slack: SlackConfig,
+        token_of: Callable[[str], Awaitable[str]],
         store: Store,
         clock: Callable[[], datetime],
     ) -> None:
         self._session = session
-        self._headers = {"Authorization": f"Bearer {slack.bot_token.get_secret_value()}"}
-        self._hosts = {_SLACK_FILES, _host(slack.api_url)}
+        self._token_of = token_of
+        self._hosts = SlackHosts(slack.api_url)
         self._store = store
         self._clock = clock
 
@@ -110,9 +110,12 @@ class Files:
         files = delivery.body.get("files")
         if not files:
             return delivery
+        token = await self._token_of(delivery.team_id)
         parts, left_out = [delivery.body["content"]], []
         for number, one in enumerate(files):
-            text = await self._read(one, delivery.attempts) if number < _MOST and _is_text(one) else None
+            text = (
+                await self._read(one, token, delivery.attempts) if number < _MOST and _is_text(one) else None
+            )
             if isinstance(text, Retry):
                 return text
             parts.append(_named(one) if text is None else _whole(one, text))
@@ -124,12 +127,15 @@ class Files:
         content = [{"type": "text", "text": part} for part in parts]
         return replace(delivery, body={**delivery.body, "content": content})
 
-    async def _read(self, one: Mapping[str, Any], attempts: int) -> str | Retry | None:
-        if _host(one["url"]) not in self._hosts:
+    async def _read(self, one: Mapping[str, Any], token: str, attempts: int) -> str | Retry | None:
+        if not token or not self._hosts.has_files(one["url"]):
             return None  # the token goes nowhere else
         try:
             async with self._session.get(
-                one["url"], headers=self._headers, timeout=_LIMITS, allow_redirects=False
+                one["url"],
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=_LIMITS,
+                allow_redirects=False,
             ) as answer:
                 passing = (
                     answer.status == HTTPStatus.TOO_MANY_REQUESTS
@@ -140,7 +146,7 @@ class Files:
                 trouble = f"Slack answered {answer.status} for an attached file"
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             trouble = f"an attached file could not be read from Slack ({type(problem).__name__})"
-        return Retry(trouble) if attempts < _ATTEMPTS else None
+        return Retry(trouble, unasked=True) if attempts < _ATTEMPTS else None
 
 
 async def _text(one: Mapping[str, Any], answer: aiohttp.ClientResponse) -> str | None:
@@ -189,11 +195,3 @@ def _name(one: Mapping[str, Any]) -> str:
 
 def _size(one: Mapping[str, Any]) -> str:
     return f"{one['size']:,} bytes"
-
-
-def _host(url: str) -> tuple[str, str]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "", ""
-    return parts.scheme, parts.netloc

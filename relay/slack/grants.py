@@ -40,12 +40,12 @@ class Revocations:
                 self._home.list_grants_again(listener_of(self._door, click), click.user.team_id or "")
         except StoreError as problem:
             self._door.not_stored("click", problem, click.user.id)
-            await self._tell.now(listener_of(self._door, click), sentences.STORE_FAILED)
+            await self._tell.now(listener_of(self._door, click), sentences.not_stored(problem))
         await ack()
 
     async def _revoke(self, click: BlockActions, grant_id: str) -> None:
         door = self._door
-        given_with = await door.store.transact(lambda tx: _given_with(tx, grant_id))
+        given_with = await door.store.transact(lambda tx: _given_with(tx, door.workspace.team_id, grant_id))
         person = await self._deciding.person(click.user.id, click.user.team_id or "", given_with)
         revoking, now = Revoking(person, listener_of(door, click), click.key, grant_id), door.clock()
         revoked = await door.store.transact(lambda tx: revoke_grant(tx, revoking, door.rights, now))
@@ -53,6 +53,6 @@ class Revocations:
         self._home.changed()
 
 
-def _given_with(tx: Transaction, grant_id: str) -> Approval | None:
-    grant = tx.grants.get(grant_id)
-    return None if grant is None else tx.approvals.get(grant.approval_id)
+def _given_with(tx: Transaction, team_id: str, grant_id: str) -> Approval | None:
+    grant = tx.grants.theirs(team_id, grant_id)
+    return None if grant is None else tx.approvals.theirs(team_id, grant.approval_id)

@@ -141,7 +141,11 @@ def _row(row: Row, after: str) -> Block:
     approval = row.approval
     jump = f" · <{escape(row.link)}|go to the card>" if row.link else ""
     about = f"{_tool(approval.asked.tool_name)} {code(approval.code, _CODE_LIMIT)}"
-    return section(f"{about} · {_asked(approval)}{after}{jump}\n{line(approval.present_input)}")
+    return section(f"{about} · {_asked(approval)}{after}{jump}\n{_input(approval)}")
+
+
+def _input(approval: Approval) -> str:
+    return "_no longer kept_" if approval.removed else line(approval.present_input)
 
 
 def _tool(name: str) -> str:

@@ -10,7 +10,7 @@ None of this is a delivery: it is tried once, and dropped when Slack is busy.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,24 +27,29 @@ _LEFT_AFTER = timedelta(seconds=60)
 
 
 class Live:
-    """Shows the turns of all conversations."""
+    """Shows the turns of all conversations; those of environments `elsewhere` are another relay's to show.
+
+    `calls_of` a workspace: None where it is not served.
+    """
 
     def __init__(
         self,
-        calls: LiveCalls,
+        calls_of: Callable[[str], LiveCalls | None],
         store: Store,
         clock: Callable[[], datetime],
         log: Any,
         pace: Pace = Pace(),  # noqa: B008 - frozen
+        elsewhere: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        self._calls = calls
+        self._calls_of = calls_of
         self._store = store
         self._clock = clock
         self._pace = pace
         self._log = log
+        self._elsewhere = elsewhere
         self._streams: Streams = {}
         self._turns: dict[Runtime, LiveTurn] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Runtime] = {}
 
     def show(self, runtime: Runtime, glimpse: Glimpse) -> None:
         """Have people see how a conversation is now."""
@@ -59,7 +64,7 @@ class Live:
         turn.see(glimpse)
 
     def _made(self) -> LiveTurn:
-        return LiveTurn(self._calls, self._store, self._streams, self._clock, self._pace)
+        return LiveTurn(self._calls_of, self._store, self._streams, self._clock, self._pace)
 
     def _begin(self, runtime: Runtime, turn: LiveTurn) -> None:
         async def run() -> None:
@@ -74,8 +79,14 @@ class Live:
                     del self._turns[runtime]
 
         task = asyncio.create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = runtime
+        task.add_done_callback(lambda _: self._tasks.pop(task, None))
+
+    def leave(self, environments: Collection[str]) -> None:
+        """Show nothing more of environments whose turns another relay shows from now on."""
+        for task, runtime in list(self._tasks.items()):
+            if runtime.environment in environments:
+                task.cancel()
 
     def message_ids(self, runtime: Runtime) -> tuple[str, ...]:
         """Return the messages whose turn runs in a conversation, as far as it is seen."""
@@ -85,8 +96,12 @@ class Live:
     async def quiet(self, runtime: Runtime) -> None:
         """Take the status of a conversation away before its card is posted."""
         turn = self._turns.get(runtime)
-        if turn is not None:
+        if turn is None:
+            return
+        try:
             await turn.quiet()
+        except Exception:  # noqa: BLE001 - the turn's boundary: its card is posted all the same
+            self._log.exception("live.defect")
 
     def posted(self, channel_id: str, thread_ts: str) -> None:
         """Note that a message came into a thread: its status is gone by that."""
@@ -104,7 +119,7 @@ class Live:
     async def run(self) -> None:
         """Take away, until cancelled, what was begun and nothing will finish."""
         began = self._clock()
-        await self._sweep(lambda tx: _working(tx, began))
+        await self._sweep(lambda tx: _working(tx, began, self._elsewhere()))
         while True:
             await asyncio.sleep(_SWEEP_EVERY)
             await self.sweep()
@@ -115,14 +130,15 @@ class Live:
 
     def _left(self, tx: Transaction) -> list[LivePost]:
         shown = {one for turn in self._turns.values() for one in turn.shown}
-        return tx.live_posts.take_left(self._clock() - _LEFT_AFTER, shown)
+        return tx.live_posts.take_left(self._clock() - _LEFT_AFTER, shown, self._elsewhere())
 
     async def _sweep(self, find: Callable[[Transaction], list[LivePost]]) -> None:
         with contextlib.suppress(StoreError):
             for one in await self._store.transact(find):
                 self._streams.pop((one.message_id, one.key), None)
-                if one.ts is not None:
-                    await self._calls.take_away(one.channel_id, one.ts, stream=one.key != WORKING)
+                calls = self._calls_of(one.team_id)
+                if one.ts is not None and calls is not None:
+                    await calls.take_away(one.channel_id, one.ts, stream=one.key != WORKING)
 
     async def finish(self) -> None:
         """Show nothing more: what was begun is finished by a reply, or in the next run."""
@@ -132,9 +148,9 @@ class Live:
         await asyncio.gather(*left, return_exceptions=True)
 
 
-def _working(tx: Transaction, before: datetime) -> list[LivePost]:
+def _working(tx: Transaction, before: datetime, elsewhere: Collection[str]) -> list[LivePost]:
     """Return what an earlier run said of turns: whether they still run is told anew."""
-    left = tx.live_posts.working(before)
+    left = tx.live_posts.working(before, elsewhere)
     for one in left:
         tx.live_posts.forget(one.message_id, one.key)
     return left

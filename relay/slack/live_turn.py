@@ -54,7 +54,7 @@ class LiveTurn:
 
     def __init__(
         self,
-        calls: LiveCalls,
+        calls_of: Callable[[str], LiveCalls | None],
         store: Store,
         streams: Streams,
         clock: Callable[[], datetime],
@@ -63,7 +63,8 @@ class LiveTurn:
         self.glimpse = Glimpse()
         self.messages: list[Message] = []
         self._found: tuple[str, ...] = ()
-        self._calls = calls
+        self._calls_of = calls_of
+        self._calls: LiveCalls  # of the workspace of the messages, known with them
         self._store = store
         self._streams = streams
         self._clock = clock
@@ -136,7 +137,12 @@ class LiveTurn:
         if message_ids == self._found:
             return
         found = await self._store.transact(lambda tx: tx.messages.some(message_ids))
-        self.messages = [one for one in found if one.place != "private" and one.thread_ts]
+        calls = self._calls_of(found[0].team_id) if found else None
+        if calls is not None:
+            self._calls = calls
+        # A conversation is one workspace's; what was never shown anywhere is not shown elsewhere.
+        theirs = [one for one in found if calls is not None and one.team_id == found[0].team_id]
+        self.messages = [one for one in theirs if one.place != "private" and one.thread_ts]
         if any(one.place == "thread" and not one.thread_ts for one in found):
             self._changed.set()  # a thread that is not there yet is looked for again
         else:
@@ -184,7 +190,7 @@ class LiveTurn:
         for place, status in list(self._statuses.items()):
             if status.words:
                 await self._calls.status(*place, "", [])
-            del self._statuses[place]
+            self._statuses.pop(place, None)  # a message may have taken it away meanwhile
 
     async def _clear(self) -> None:
         async with self._lock:

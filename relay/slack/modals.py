@@ -8,6 +8,7 @@ from relay.domain.approvals import Approval, Asked
 from relay.slack import arguments, diffs
 from relay.slack.blocks import Block, Blocks, context, line, plain_text, preformatted, rich
 from relay.slack.mrkdwn import code, counted, escaped, visible
+from relay.slack.outcomes import TEXTS_REMOVED
 
 _PIECE = 2_900
 _MOST_BLOCKS = 98  # of a modal's 100, with the first and the last line
@@ -27,7 +28,7 @@ def details(approval: Approval) -> Block:
     what = f"*{escaped(visible(asked.tool_name), 200)}* · {counted(length, 'character')}{masked}"
     blocks: Blocks = [context(f"{what}\n{_where(asked)}")]
     room = _LIMIT // _PIECE
-    blocks += boxes[:room] or [context("without arguments")]
+    blocks += boxes[:room] or [context(TEXTS_REMOVED if approval.removed else "without arguments")]
     if len(boxes) > room:
         blocks.append(context("The rest does not fit into Slack."))
     return {

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from relay.domain.approvals import AS_DENIAL, Approval, State
+from relay.domain.approvals import AS_DENIAL, DROPPED, Approval, State
 from relay.domain.grants import grant_of
 from relay.domain.rules import Circle, Silence
 from relay.domain.secrets import mask
 from relay.domain.votes import Vote, tally
 from relay.slack.mrkdwn import code, day_and_time, escaped, moment
 
+TEXTS_REMOVED = ":wastebasket: What the tool was called with is no longer kept: it is older than the retention of texts that relay is set to."
 _NOTE_LIMIT = 600
 _ID_LIMIT = 60
 _MOST_NAMED = 10
@@ -51,7 +52,7 @@ def outcome(approval: Approval, *, one_of_several: bool = False) -> str:
         State.WITHDRAWN: f":heavy_minus_sign: {_withdrawn(approval, who)}",
         State.SUPERSEDED: f":heavy_minus_sign: {_superseded(approval, who)}",
         State.DECIDED_ELSEWHERE: f":heavy_minus_sign: {_elsewhere(approval, who)}",
-        State.UNCONFIRMED: f":grey_question: {who}. It was sent, and the agent asks no longer, but nothing shows that it was this answer that arrived.{after}",
+        State.UNCONFIRMED: f":grey_question: {who}. {_unconfirmed(approval)}{after}",
         State.EXPIRED: f":hourglass: Nobody answered{_in_time(approval)}. Nothing was sent: the agent still waits.",
     }[approval.state]
 
@@ -101,7 +102,17 @@ def _under_way(approval: Approval, *, one_of_several: bool) -> str:
 def _withdrawn(approval: Approval, who: str) -> str:
     if approval.decision is None:
         return "The agent asks no longer; nothing was decided here."
+    if approval.note == DROPPED:
+        return f"{who}, but {DROPPED}; *not delivered*. If the agent still asks, it is asked anew on another card."
     return f"{who}, but the agent had stopped asking; *not delivered*."
+
+
+def _unconfirmed(approval: Approval) -> str:
+    if approval.note == DROPPED:
+        return f"It was sent, nothing shows that it arrived, and {DROPPED}."
+    return (
+        "It was sent, and the agent asks no longer, but nothing shows that it was this answer that arrived."
+    )
 
 
 def _superseded(approval: Approval, who: str) -> str:

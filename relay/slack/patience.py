@@ -33,7 +33,7 @@ class Patience:
                 await self._ask_again(click, value.approval_id)
             except StoreError as problem:
                 self._door.not_stored("click", problem, click.user.id)
-                await self._tell.now(listener_of(self._door, click), sentences.STORE_FAILED)
+                await self._tell.now(listener_of(self._door, click), sentences.not_stored(problem))
         elif click is not None:
             await self._tell.now(listener_of(self._door, click), sentences.MALFORMED_BUTTON)
         await ack()

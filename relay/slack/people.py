@@ -66,6 +66,10 @@ def described(user_id: str, user: dict[str, Any], home_team: str) -> Person:
         profile.get("display_name") or profile.get("real_name") or user.get("real_name") or user.get("name")
     )
     team_id = str(user.get("team_id") or "")
+    # Of an organisation's people Slack names one workspace, and lists them all.
+    of_org = user.get("enterprise_user") or {}
+    if home_team in (of_org.get("teams") or []):
+        team_id = home_team
     return Person(user_id, team_id, str(name or user_id), _standing(user, team_id, home_team))
 
 

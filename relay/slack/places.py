@@ -52,7 +52,10 @@ _NEVER_SEEN = _Seen("not asked about yet", None)
 
 
 class Places:
-    """Knows which places are closed to cards, and how each place of the configuration fares."""
+    """Knows which places are closed to cards, and how each place of the configuration fares.
+
+    `fatal`: relay ends where one of these is shared, so that until then nothing is refused for it.
+    """
 
     def __init__(
         self,
@@ -61,9 +64,12 @@ class Places:
         soon: Callable[[Coroutine[Any, Any, None]], None],
         log: Any,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        fatal: bool = True,
     ) -> None:
         self._client = client
-        self._channels = sorted({channel for channel in channels if not channel.startswith(_PEOPLE)})
+        self._fatal = fatal
+        self._channels = _channels(channels)
         self._soon = soon
         self._log = log
         self._clock = clock
@@ -96,6 +102,34 @@ class Places:
         self._checked = not self._shared()
         return self._shared()
 
+    async def take(self, channels: Iterable[str]) -> list[str]:
+        """Let other places be those of the configuration, unless another workspace reads some: return those.
+
+        Of the new ones that Slack tells nothing of in good time, it is asked before the first card.
+        """
+        wanted = _channels(channels)
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def look(channel: str) -> None:
+            async with limit:
+                await self._look(channel)
+
+        looks = [asyncio.create_task(look(channel)) for channel in wanted if channel not in self._channels]
+        if looks:
+            done, late = await asyncio.wait(looks, timeout=_START_WITHIN)
+            for one in late:
+                one.cancel()
+            for one in done:
+                one.result()
+        shared = [channel for channel in wanted if self._of(channel).closed == _NEVER]
+        if not shared:
+            self._channels = wanted
+        return shared
+
+    def replace(self, channels: Iterable[str]) -> None:
+        """Let other places be those of the configuration; Slack is asked about each before its first card."""
+        self._channels = _channels(channels)
+
     def _shared(self) -> list[str]:
         return [channel for channel in self._channels if self._of(channel).closed == _NEVER]
 
@@ -107,7 +141,7 @@ class Places:
             await self._look(channel)
         closed = self._of(channel).closed
         # Where the configuration names such a place relay ends: nobody's request is denied for it.
-        unchecked = channel in self._channels and not self._checked
+        unchecked = self._fatal and channel in self._channels and not self._checked
         return _BEFORE_CHECKED if closed == _NEVER and unchecked else closed
 
     def took(self, channel: str) -> None:
@@ -180,6 +214,10 @@ class Places:
             self._log.warning(
                 "place.unknown" if unknown else "place.closed", channel=channel, reason=seen.words
             )
+
+
+def _channels(places: Iterable[str]) -> list[str]:
+    return sorted({place for place in places if not place.startswith(_PEOPLE)})
 
 
 def _described(found: dict[str, Any]) -> _Seen:

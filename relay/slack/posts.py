@@ -44,6 +44,7 @@ def status(message: Message) -> Post:
         "retrying": f":hourglass_flowing_sand: Not delivered yet{': ' + escaped(message.note, _NOTE_LIMIT) if message.note else ''}. I keep trying.",
         "delivered": f":white_check_mark: Delivered to *{escape(message.environment)}* at {away}.",
         "failed": f":warning: *Not delivered*: {escaped(message.note, _NOTE_LIMIT)}",
+        "dropped": f":heavy_minus_sign: *Not delivered*: the operator of relay gave your message up{because(message.note)}.",
     }[message.state]
     blocks: Blocks = [section(sentence)]
     if message.state == "failed":

@@ -1,6 +1,7 @@
 """Who can be reached of those who may decide: asked of Slack in good time, or nothing is said of it."""
 
 import asyncio
+from collections.abc import Callable
 
 from relay.domain.approvals import Approval, State
 from relay.domain.people import Standing
@@ -17,7 +18,7 @@ _WITHIN = 1.5
 class Reach:
     """Knows whether enough people are left to decide a request, and who gets a card of their own."""
 
-    def __init__(self, people: People, circles: Circles, rights: Rights) -> None:
+    def __init__(self, people: People, circles: Circles, rights: Callable[[], Rights]) -> None:
         self._people = people
         self._circles = circles
         self._rights = rights
@@ -37,6 +38,7 @@ class Reach:
         ids, complete = await self._circles.members(ask.approvers, _LOOKED_UP + 1, _WITHIN)
         if not complete:
             return False
+        rights = self._rights()
         left = set(ids) - (set() if ask.requester_may_approve else set(approval.requesters))
         if ask.edit_needs_another:
             left.discard(approval.edited_by)
@@ -44,9 +46,7 @@ class Reach:
             return True
         found = await asyncio.gather(*(self._people.person(one, "") for one in sorted(left)))
         # Somebody whom Slack could not be asked about may well be there.
-        able = [
-            one for one in found if one.standing is Standing.UNKNOWN or may_send(self._rights, one).allowed
-        ]
+        able = [one for one in found if one.standing is Standing.UNKNOWN or may_send(rights, one).allowed]
         return len(able) < ask.quorum
 
     async def members(self, group: str) -> tuple[str, ...]:

@@ -9,11 +9,9 @@ from typing import Any
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.domain.approvals import Approval, State
-from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused
-from relay.domain.grants import Grant
+from relay.domain.approvals import Approval
+from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Refused, Retry
 from relay.domain.runtime import Runtime
-from relay.domain.votes import Vote
 from relay.slack import cards, posts, sentences
 from relay.slack.arguments import is_large
 from relay.slack.blocks import Post
@@ -29,14 +27,15 @@ from relay.store import Store
 from relay.store.approvals import Copy
 from relay.store.messages import Message
 from relay.use_cases.cards import is_group, spread_copy
+from relay.use_cases.draw_card import draw_card
 from relay.use_cases.open_approval import IN_THREAD
-from relay.use_cases.remind import call_off
-from relay.use_cases.siblings import asked_beside, has_siblings
 from relay.use_cases.whisper import Listener, Sentence
 
 _EVENT_TYPE = "relay_delivery"
 _CARD_SCALES = (1.0, 0.4, 0.1)
 _PAGES = 5
+# Stopped since, or cut off from the store: another relay may have posted it by now.
+_RAN_OUT = Retry("its claim ran out before it was posted")
 
 
 class SlackSender:
@@ -51,10 +50,12 @@ class SlackSender:
         live: Live,
         reach: Reach,
         command: str,
+        has: Callable[[Delivery], bool],
     ) -> None:
         self._client = client
         self._reach = reach
         self._command = command
+        self._has = has
         self._store = store
         self._tell = tell
         self._places = places
@@ -84,7 +85,7 @@ class SlackSender:
         message = await self._message(delivery)
         post = posts.status(message)
         if _is_private(message):
-            return await self._privately(message, post)
+            return await self._privately(delivery, message, post)
         if message.status_ts is not None and await self._rewritten(message, message.status_ts, post):
             return Delivered({"channel": message.channel_id, "ts": message.status_ts})
         return await self._post(delivery, message.channel_id, post, thread_ts=message.answers_in)
@@ -106,7 +107,7 @@ class SlackSender:
         message = _there(delivery, found)
         post = await self._reply_post(delivery)
         if _is_private(message):
-            return await self._privately(message, post)
+            return await self._privately(delivery, message, post)
         if begun is not None and (finished := await self._finish.stream(delivery, begun, post)):
             return finished
         try:
@@ -131,8 +132,8 @@ class SlackSender:
         return posts.plain(sentences.answered_together(str(found["permalink"])))
 
     async def _card(self, delivery: Delivery) -> Outcome:
-        found = await self._store.transact(lambda tx: _card_of(tx, delivery))
-        copy, approval, votes, grant, one_of_several = found
+        drawn = await self._store.transact(lambda tx: draw_card(tx, delivery.subject_id, delivery.created_at))
+        copy, approval = drawn.copy, drawn.approval
         if copy.ts is None:  # a live status locks the composer
             asked = approval.asked
             await self._live.quiet(Runtime(asked.environment, asked.agent_id, asked.conversation_id))
@@ -142,12 +143,12 @@ class SlackSender:
             lay_out = partial(
                 cards.card,
                 approval,
-                votes,
+                drawn.votes,
                 scale=scale,
                 nobody_left=lost,
                 command=self._command,
-                grant=grant,
-                one_of_several=one_of_several,
+                grant=drawn.grant,
+                one_of_several=drawn.one_of_several,
             )
             post = await asyncio.to_thread(lay_out) if large else lay_out()
             try:
@@ -209,15 +210,21 @@ class SlackSender:
         body = delivery.body
         approval_id = body["facts"].get("approval_id")
         approval = (
-            await self._store.transact(lambda tx: tx.approvals.get(approval_id)) if approval_id else None
+            await self._store.transact(lambda tx: tx.approvals.theirs(delivery.team_id, approval_id))
+            if approval_id
+            else None
         )
         post = posts.plain(sentences.whispered(Sentence(body["sentence"]), body["facts"], approval))
         listener = Listener(delivery.team_id, body["channel_id"], body["user_id"], body["response_url"])
-        await self._tell.privately(listener, post)
-        return Delivered({})
+        return await self._say(delivery, listener, post)
 
-    async def _privately(self, message: Message, post: Post) -> Outcome:
+    async def _privately(self, delivery: Delivery, message: Message, post: Post) -> Outcome:
         listener = Listener(message.team_id, message.channel_id, message.user_id, message.response_url)
+        return await self._say(delivery, listener, post)
+
+    async def _say(self, delivery: Delivery, listener: Listener, post: Post) -> Outcome:
+        if not self._has(delivery):
+            return _RAN_OUT
         await self._tell.privately(listener, post)
         return Delivered({})
 
@@ -236,6 +243,8 @@ class SlackSender:
             if found is not None:
                 await self._client.chat_update(channel=channel, ts=found, text=post.text, blocks=post.blocks)
                 return Delivered({"channel": channel, "ts": found})
+        if not self._has(delivery):
+            return _RAN_OUT
         answer = await self._client.chat_postMessage(
             channel=channel,
             text=post.text,
@@ -299,27 +308,6 @@ def _reply_post(delivery: Delivery) -> Post:
     if "error" in delivery.body:
         return posts.plain(sentences.turn_failed(delivery.body["error"]))
     return posts.reply(delivery.body["text"])
-
-
-Drawn = tuple[Copy, Approval, list[Vote], Grant | None, bool]
-
-
-def _card_of(tx: Any, delivery: Delivery) -> Drawn:
-    """Return what a card shows; what else in Slack the state of its request changes is rewritten as well."""
-    copy_id, now = delivery.subject_id, delivery.created_at
-    copy = tx.approvals.copy(copy_id)
-    approval = tx.approvals.get(copy.approval_id) if copy else None
-    if copy is None or approval is None:
-        raise LookupError(f"the card {copy_id} is not in the store")
-    call_off(tx, approval, now)
-    if copy.ts is None and approval.state is State.PENDING and _is_first(tx, copy):
-        asked_beside(tx, approval, now)
-    several = approval.state is State.DECIDED and has_siblings(tx, approval)
-    return copy, approval, tx.votes.of(approval.id), tx.grants.of(approval), several
-
-
-def _is_first(tx: Any, copy: Copy) -> bool:
-    return bool(tx.approvals.copies(copy.approval_id)[0].id == copy.id)
 
 
 def _about(message: dict[str, Any]) -> str | None:

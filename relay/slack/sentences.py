@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from relay.domain.approvals import Approval, State
-from relay.domain.environments import Listened, Report
+from relay.domain.approvals import DROPPED, Approval, State
+from relay.domain.environments import Report
 from relay.domain.policy import Reason
 from relay.slack import outcomes
 from relay.slack.mrkdwn import code, counted, day_and_time, escape, escaped, length, moment, visible
+from relay.store import DoubtError, StoreError
 from relay.use_cases.forward_user_message import Waiting
 from relay.use_cases.rulings import OTHER_PEOPLE
 from relay.use_cases.whisper import Sentence
 
 _NOTE_LIMIT = 600
 _REASON_LIMIT = 300
-_TOOL_LIMIT = 100
-_ID_LIMIT = 100
+_TOOL_LIMIT = _ID_LIMIT = 100
 _NAME_LIMIT = 120
-_FILES_NAMED = 5
+_FILES_NAMED, _CODES_NAMED, _WORDS_QUOTED = 5, 10, 60
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ _WHY_NOT = {
 }
 
 STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs relay that its store fails, then try again."
+IN_DOUBT = "My store went away while I stored that, so it may be sent or not. Look whether something comes of it before you try again."
 EVENT_NOT_STORED = "I could not store that, so nothing is sent yet. Slack hands it to me again for five minutes; if no answer comes, tell whoever runs relay that its store fails."
 UNKNOWN_ACTION = "That button is not one I know; it may be from another version of me. Nothing was done."
 MALFORMED_BUTTON = "I cannot tell what that button was for, so nothing was decided. If its card is still open, use its own buttons."
@@ -59,6 +60,7 @@ TURN_ENDINGS = {
     "wordless": ":speech_balloon: The agent ended its turn without a word.",
     "unseen": ":warning: The environment accepted this message, but its device shows no sign of it.",
     "unheard": ":warning: The agent's turn ended while I could not listen, and left no words that I can read.",
+    "dropped": ":heavy_minus_sign: The agent answered, but the operator of relay gave the delivery of the answer up.",
 }
 GRANT_NOT_OFFERED = "That cannot be allowed for a while: its rule does not let it, or somebody changed what is asked. Use *Approve*."
 INBOX_FAILED = "I could not read what waits. Tell whoever runs relay that its store fails."
@@ -69,7 +71,10 @@ STOP_TOO_LATE = "Denied, but not stopped: it took so long that a stop might end 
 NOT_STOPPED = "I could not reach the environment, so nothing was stopped. Try again in a moment."
 STOPPED = "Stopped."
 
-_WORDS_QUOTED = 60
+
+def not_stored(problem: StoreError) -> str:
+    """Return what to say of something that the store did not take, or may not have taken."""
+    return IN_DOUBT if isinstance(problem, DoubtError) else STORE_FAILED
 
 
 def stopped(asked: Sequence[tuple[str, str]], lasted: timedelta | None) -> str:
@@ -88,6 +93,9 @@ STOPPING = "Asking the agent to stop."
 SEVERAL_RUN = "Several turns run in this channel: press *Stop* in the thread you mean, or type `!stop` there. Nothing was stopped."
 STATUS_FAILED = "I could not read what waits for a decision. Tell whoever runs relay that its store fails."
 WRONG_WORKSPACE = "I serve another workspace. Nothing was done."
+NOT_INSTALLED = (
+    "I am not installed in this workspace any more, or not yet. Nothing was done. Install me again: {}"
+)
 
 
 def help_text(command: str, environment: str) -> str:
@@ -106,7 +114,6 @@ def help_text(command: str, environment: str) -> str:
     return "\n".join([card, *(f"`{command} {typed}` {does}" for typed, does in said.items())])
 
 
-_CODES_NAMED = 10
 AMBIGUOUS_CODE = "Two open requests happen to have that code, so nothing was decided. Use the buttons of the card you mean."
 
 
@@ -116,6 +123,7 @@ def did_you_mean(typed: str) -> str:
 
 
 WORD_TAKEN = "I have taken that already."
+NO_ROUTE = "No agent answers in this channel: the relay's configuration routes other channels only. Nothing was sent."
 
 
 def refused_word(reason: Reason) -> str:
@@ -167,11 +175,6 @@ def unknown_command(theirs: str, ours: str) -> str:
     return f"I do not know the command {escape(theirs[:100])}; mine is {ours}. Nothing was done."
 
 
-def no_route() -> str:
-    """Return what is said in a channel that no route takes."""
-    return "No agent answers in this channel: the relay's configuration routes other channels only. Nothing was sent."
-
-
 def queued(environment: str, away: Away | None, waiting: Waiting | None) -> str:
     """Return the answer to a stored message; nothing is claimed before it is true."""
     said = [f"Queued for {escape(environment)}."]
@@ -211,13 +214,14 @@ def environment_status(report: Report) -> str:
     never = "" if report.asks else " In that mode it runs every tool without asking anybody."
     agent = f"Agent {code(report.agent_id, _ID_LIMIT)} on {where}{mode}.{never}"
     said = f"*{escape(report.name)}* {is_so}{waits}"
-    return "\n".join([said, agent, *_heard(report.listened), _pending(report.pending)])
+    return "\n".join([said, agent, *_heard(report), _pending(report.pending)])
 
 
-def _heard(listened: Sequence[Listened]) -> list[str]:
-    heard = sum(one.up for one in listened)
-    said = [f"I listen to {heard} of its conversations."]
-    unheard = [one.reason for one in listened if not one.up]
+def _heard(report: Report) -> list[str]:
+    if report.listened is None or report.elsewhere:
+        return [f"I do not listen to it myself: {report.elsewhere}."]
+    said = [f"I listen to {sum(one.up for one in report.listened)} of its conversations."]
+    unheard = [one.reason for one in report.listened if not one.up]
     if unheard:
         said.append(f"I cannot hear {len(unheard)} of them{because(unheard[0])}.")
     return said
@@ -265,6 +269,7 @@ def whispered(sentence: Sentence, facts: Mapping[str, Any], approval: Approval |
         Sentence.NOT_GRANTABLE: GRANT_NOT_OFFERED,
         Sentence.GRANT_REVOKED: "Revoked: from now on people are asked again.",
         Sentence.GRANT_OVER: "That grant is over already; it allows nothing any more.",
+        Sentence.STOP_DROPPED: "The agent's turn was not stopped: the operator of relay gave the stop up.",
         Sentence.MAY_NOT_REVOKE: f"Nothing was revoked: {why}.",
         Sentence.NOTHING_TO_RETRY: "There is nothing left to send again there.",
         Sentence.RETRYING: "Sending it again.",
@@ -318,6 +323,8 @@ def not_pending(approval: Approval | None) -> str:
     if approval is None:
         return "That request is over. Nothing was decided."
     decided = _decided_already(approval)
+    if approval.state is State.WITHDRAWN and approval.note == DROPPED:
+        return f"{decided} But {DROPPED}."
     return {
         State.PENDING: "Nothing was decided. Try again.",
         State.DECIDED: f"{decided} It is being delivered.",

@@ -14,11 +14,13 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.async_app import AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.deliveries import Retry, delay
+from relay.slack.arrivals import Takes
+from relay.slack.hosts import SlackHosts
 from relay.slack.link import Envelope, Link, LinkLostError
 from relay.slack.verdicts import CARRIERS, code, meaning, passing
 
@@ -47,7 +49,7 @@ class SocketMode:
 
     def __init__(
         self,
-        app: AsyncApp,
+        app: Takes,
         app_token: str,
         client: AsyncWebClient,
         session: aiohttp.ClientSession,
@@ -144,7 +146,10 @@ class SocketMode:
     async def _opened(self) -> Link:
         async with asyncio.timeout(_OPEN_WITHIN):
             ticket = await self._client.apps_connections_open(app_token=self._app_token)
-            link = await self._link(str(ticket.get("url") or ""))
+            url = str(ticket.get("url") or "")
+            if not SlackHosts(self._client.base_url).opens_sockets(url):
+                raise LinkLostError("Slack named no address of a safe socket")
+            link = await self._link(url)
         self._links.add(link)
         self._failures, self._said_off, self.trouble = 0, False, ""
         self._log.info("slack.socket_opened")
@@ -189,19 +194,21 @@ def _meaning(problem: Exception) -> Retry:
     return Retry(f"Slack refuses SLACK_APP_TOKEN: {code(problem)}", after=_UNHURRIED)
 
 
-async def _answer(app: AsyncApp, log: Any, envelope: Envelope) -> dict[str, Any] | None:
+async def _answer(app: Takes, log: Any, envelope: Envelope) -> dict[str, Any] | None:
     """Have an envelope taken, and return what its acknowledgement holds; None when it shall come again."""
     told = {"x-slack-retry-num": "retry_attempt", "x-slack-retry-reason": "retry_reason"}
     headers: dict[str, str | Sequence[str]] = {
         name: str(envelope[key]) for name, key in told.items() if envelope.get(key)
     }
     try:
-        answer = await app.async_dispatch(
-            AsyncBoltRequest(mode="socket_mode", body=envelope.get("payload") or {}, headers=headers)
-        )
+        arrival = AsyncBoltRequest(mode="socket_mode", body=envelope.get("payload") or {}, headers=headers)
+    except Exception:  # noqa: BLE001 - Bolt's reading of what is none of Slack's: to have it again would not help
+        return {}
+    try:
+        answer = await app.async_dispatch(arrival)
     except Exception as problem:  # a boundary: what nobody can take costs no socket
         log.error("arrival.defect", kind=envelope.get("type"), exc_info=problem)
-        return None
+        return {}  # whoever waits for an answer has one, and to have it again would not help
     if answer.status != 200:
         return None
     if not answer.body:

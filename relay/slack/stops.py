@@ -126,8 +126,9 @@ class Stops:
         """Stop the turn that a message of ours began, as its Stop button asks."""
 
         async def stop() -> None:
-            message = await self._door.store.transact(lambda tx: tx.messages.get(message_id))
-            if message is None or message.team_id != self._door.workspace.team_id:
+            team_id = self._door.workspace.team_id
+            message = await self._door.store.transact(lambda tx: tx.messages.theirs(team_id, message_id))
+            if message is None:
                 await self._tell.now(listener, sentences.MALFORMED_BUTTON)
                 return
             runtime = Runtime(message.environment, message.agent_id, message.conversation_id)
@@ -161,6 +162,7 @@ class Stops:
         seen, since = self._runs_for(runtime), self._door.clock() - ANSWERED_WITHIN
 
         def channels(tx: Transaction) -> list[str]:
+            tx.messages.only_of(self._door.workspace.team_id)
             of = (runtime.environment, runtime.agent_id, runtime.conversation_id)
             in_turn = [one for one in tx.messages.in_turn(*of) if one.settled_at and one.settled_at > since]
             return [one.channel_id for one in (tx.messages.some(seen) if seen else []) or in_turn]

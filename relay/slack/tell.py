@@ -11,6 +11,7 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.slack.blocks import Post
+from relay.slack.hosts import SlackHosts
 from relay.slack.posts import plain
 from relay.use_cases.whisper import Listener
 
@@ -18,8 +19,9 @@ from relay.use_cases.whisper import Listener
 class Tell:
     """The private ways to a person, tried in turn."""
 
-    def __init__(self, client: AsyncWebClient, http: httpx.AsyncClient, log: Any) -> None:
+    def __init__(self, client: AsyncWebClient, http: httpx.AsyncClient, hosts: SlackHosts, log: Any) -> None:
         self._client = client
+        self._hosts = hosts
         self._http = http
         self._log = log
         self._under_way: set[asyncio.Task[None]] = set()
@@ -50,6 +52,9 @@ class Tell:
         return await self._by_response_url(str(listener.response_url), post, replaces=True)
 
     async def _by_response_url(self, url: str, post: Post, *, replaces: bool = False) -> bool:
+        if not self._hosts.takes_answers(url):
+            self._log.warning("response_url.refused", reason="it does not lead to Slack")
+            return False
         # Five uses in thirty minutes: an exhausted one answers 404, and nothing else tells.
         body = {
             "response_type": "ephemeral",

@@ -1,5 +1,6 @@
 """What Slack sends, as far as relay reads it: nulls and fields unknown here are normal."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -281,7 +282,7 @@ def read_home_opened(body: dict[str, Any]) -> HomeOpened | None:
         return None
 
 
-def read_command(body: dict[str, Any]) -> SlashCommand | None:
+def read_command(body: Mapping[str, Any]) -> SlashCommand | None:
     """Return the command in a body, or None when it lacks what every command has."""
     try:
         return SlashCommand.model_validate(body)

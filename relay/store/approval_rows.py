@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row
-
 from relay.domain.approvals import Approval, Asked, Decision, Returned, State
 from relay.domain.rules import Ask
 
@@ -74,7 +72,7 @@ def of_decision(decision: Decision | None) -> dict[str, Any]:
     }
 
 
-def read(row: Row[Any]) -> Approval:
+def read(row: Any) -> Approval:
     """Return the request of a row."""
     return Approval(
         id=row.id,
@@ -106,24 +104,25 @@ def read(row: Row[Any]) -> Approval:
         silent_since=row.silent_since,
         snoozed_until=row.snoozed_until,
         snoozed_by=row.snoozed_by,
+        removed=row.tool_input is None,
     )
 
 
-def _asked(row: Row[Any]) -> Asked:
+def _asked(row: Any) -> Asked:
     return Asked(
         environment=row.environment,
         agent_id=row.agent_id,
         conversation_id=row.conversation_id,
         tool_call_id=row.tool_call_id,
         tool_name=row.tool_name,
-        tool_input=row.tool_input,
+        tool_input=row.tool_input or {},  # null: its texts were removed
         diffs=tuple(row.diffs),
         words=row.words,
         suggestions=tuple(row.suggestions),
     )
 
 
-def _decision(row: Row[Any]) -> Decision:
+def _decision(row: Any) -> Decision:
     more = row.decision or {}
     return Decision(
         approve=row.approve,

@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, literal_column, select, update
 
 from relay.domain.approvals import Approval, Decision, State
 from relay.domain.deliveries import Kind
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.ids import new_id
 from relay.store.approval_rows import of_decision, read, written
-from relay.store.statement import Statement
+from relay.store.statement import Reading, Statement
 from relay.store.tables import approvals as t
 from relay.store.tables import copies, deliveries, messages
 
-# Written out, not bound: SQLite takes the partial index of the open ones only for its own condition.
+# Written out, not bound: SQLite takes the partial index of the open ones only for its own condition, and
+# plans a statement anew at each execution where it compares a bound value with an index's condition.
 _open = t.c.state.in_(
     [literal_column(f"'{state}'") for state in (State.PENDING, State.DECIDED, State.FAILED, State.EXPIRED)]
 )
@@ -25,9 +27,8 @@ _RUNTIME = (
     t.c.agent_id == bindparam("agent"),
     t.c.conversation_id == bindparam("conversation"),
 )
-_PENDING = Statement(
-    select(t.c.id, t.c.tool_name).where(*_RUNTIME, _open, t.c.state == State.PENDING).order_by(t.c.created_at)
-)
+_pending = t.c.state == literal_column(f"'{State.PENDING}'")
+_PENDING = Statement(select(t.c.id, t.c.tool_name).where(*_RUNTIME, _open, _pending).order_by(t.c.created_at))
 
 # Unsorted, so that it reads no more than it returns.
 _UNDELIVERED = Statement(
@@ -38,14 +39,23 @@ _UNDELIVERED = Statement(
 _ON_THE_WAY = Statement(select(t.c.id).where(*_RUNTIME, t.c.state == literal_column("'decided'")))
 
 # Built once: to build a statement costs more than SQLite takes for a row.
-_GET = select(t).where(t.c.id == bindparam("which"))
+_GET = Reading(select(t).where(t.c.id == bindparam("which")))
+_LATEST = Reading(
+    select(t)
+    .where(*_RUNTIME, t.c.tool_call_id == bindparam("call"))
+    .order_by(t.c.occurrence.desc())
+    .limit(literal_column("1"))
+)
+_ADD = Statement(insert(t), columns=[column.name for column in t.c])
 _SHOWED_CODE = (
     select(t)
     .where(t.c.team_id == bindparam("team"), t.c.code == bindparam("code"))
     .order_by(t.c.id.desc())
     .limit(1)
 )
-_COPIES = select(copies).where(copies.c.approval_id == bindparam("of")).order_by(copies.c.id)
+_COPIES = Reading(select(copies).where(copies.c.approval_id == bindparam("of")).order_by(copies.c.id))
+_COPY = Reading(select(copies).where(copies.c.id == bindparam("which")))
+_ADD_COPY = Statement(insert(copies), columns=[column.name for column in copies.c])
 _DECIDE = Statement(
     update(t)
     .where(t.c.id == bindparam("which"), t.c.state == State.PENDING)
@@ -56,6 +66,24 @@ _DECIDE = Statement(
         **{name: bindparam(name) for name in of_decision(None)},
     )
 )
+
+
+@cache
+def _change(*columns: str) -> Statement:
+    values: dict[str, Any] = {name: bindparam(name) for name in columns}
+    return Statement(
+        update(t).where(t.c.id == bindparam("which")).values(revision=t.c.revision + 1, **values)
+    )
+
+
+@cache
+def _note(*columns: str) -> Statement:
+    return Statement(update(t).where(t.c.id == bindparam("which")), columns=("which", *columns))
+
+
+@cache
+def _change_copy(*columns: str) -> Statement:
+    return Statement(update(copies).where(copies.c.id == bindparam("which")), columns=("which", *columns))
 
 
 @dataclass(frozen=True)
@@ -78,24 +106,24 @@ class Approvals:
 
     def add(self, new: Approval) -> None:
         """Add an approval request."""
-        self._connection.execute(insert(t), written(new))
+        _ADD.leave(self._connection, written(new))
 
     def get(self, approval_id: str) -> Approval | None:
         """Return one approval request."""
-        row = self._connection.execute(_GET, {"which": approval_id}).first()
+        row = _GET.first(self._connection, {"which": approval_id})
         return None if row is None else read(row)
+
+    def theirs(self, team_id: str, approval_id: str) -> Approval | None:
+        """Return one approval request of a workspace, for whoever names it there."""
+        found = self.get(approval_id)
+        return found if found is not None and found.team_id == team_id else None
 
     def latest(
         self, environment: str, agent_id: str, conversation_id: str, tool_call_id: str
     ) -> Approval | None:
         """Return the latest request about a tool call of a runtime."""
-        query = (
-            select(t)
-            .where(*_runtime(environment, agent_id, conversation_id), t.c.tool_call_id == tool_call_id)
-            .order_by(t.c.occurrence.desc())
-            .limit(1)
-        )
-        row = self._connection.execute(query).first()
+        of = {"environment": environment, "agent": agent_id, "conversation": conversation_id}
+        row = _LATEST.first(self._connection, {**of, "call": tool_call_id})
         return None if row is None else read(row)
 
     def open_ones(self, environment: str, agent_id: str, conversation_id: str) -> list[Approval]:
@@ -161,7 +189,7 @@ class Approvals:
 
         With a thread: in it, or in the card's own; without a channel: anywhere.
         """
-        query = select(t).where(_open, t.c.state == State.PENDING, t.c.team_id == team_id)
+        query = select(t).where(_open, _pending, t.c.team_id == team_id)
         if channel_id is not None:
             posted = [copies.c.approval_id == t.c.id, copies.c.channel_id == channel_id]
             asked = [messages.c.id == t.c.message_id, messages.c.channel_id == channel_id]
@@ -189,7 +217,7 @@ class Approvals:
 
     def over_by(self, moment: datetime, most: int, after: str = "") -> list[str]:
         """Return up to `most` requests behind `after` that nobody answered, whose time is up by `moment`."""
-        waits = (_open, t.c.state == State.PENDING, t.c.expires_at <= moment, t.c.id > after)
+        waits = (_open, _pending, t.c.expires_at <= moment, t.c.id > after)
         query = select(t.c.id).where(*waits).order_by(t.c.id).limit(most)
         return list(self._connection.execute(query).scalars())
 
@@ -206,13 +234,12 @@ class Approvals:
 
     def change(self, approval_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one approval request; its cards must be told."""
-        changed = update(t).where(t.c.id == approval_id)
-        self._connection.execute(changed.values(revision=t.c.revision + 1, **values))
+        _change(*values).leave(self._connection, {"which": approval_id, **values})
 
     def note_asked(self, approval_id: str, epoch: str, event_seq: int) -> None:
         """Remember where it was last seen asked; nothing on its card changes."""
         values = {"epoch": epoch, "event_seq": event_seq, "gone_at": None}
-        self._connection.execute(update(t).where(t.c.id == approval_id).values(**values))
+        _note(*values).leave(self._connection, {"which": approval_id, **values})
 
     def add_copy(
         self,
@@ -226,32 +253,34 @@ class Approvals:
         """Add a copy to be posted to the first of `places`, or one already found posted."""
         copy_id = new_id("cpy", now)
         row = {"id": copy_id, "team_id": approval.team_id, "approval_id": approval.id, "places": list(places)}
-        self._connection.execute(insert(copies), {**row, "channel_id": channel_id, "ts": ts})
+        _ADD_COPY.leave(self._connection, {**row, "channel_id": channel_id, "ts": ts})
         return copy_id
 
     def copies(self, approval_id: str) -> list[Copy]:
         """Return the copies of a request's card."""
-        return [_copy(row) for row in self._connection.execute(_COPIES, {"of": approval_id})]
+        return [_copy(row) for row in _COPIES.all(self._connection, {"of": approval_id})]
 
     def copy(self, copy_id: str) -> Copy | None:
         """Return one copy."""
-        row = self._connection.execute(select(copies).where(copies.c.id == copy_id)).first()
+        row = _COPY.first(self._connection, {"which": copy_id})
         return None if row is None else _copy(row)
 
-    def copy_at(self, channel_id: str, ts: str) -> Copy | None:
+    def copy_at(self, team_id: str, channel_id: str, ts: str) -> Copy | None:
         """Return the copy that is posted at a place in Slack; for rare questions: no index helps."""
-        query = select(copies).where(copies.c.channel_id == channel_id, copies.c.ts == ts)
+        place = (copies.c.team_id == team_id, copies.c.channel_id == channel_id, copies.c.ts == ts)
+        query = select(copies).where(*place)
         row = self._connection.execute(query).first()
         return None if row is None else _copy(row)
 
     def change_copy(self, copy_id: str, values: Mapping[str, Any]) -> None:
         """Write new values into one copy."""
-        self._connection.execute(update(copies).where(copies.c.id == copy_id).values(**values))
+        if values:
+            _change_copy(*values).leave(self._connection, {"which": copy_id, **values})
 
 
 def _runtime(environment: str, agent_id: str, conversation_id: str) -> tuple[Any, ...]:
     return (t.c.environment == environment, t.c.agent_id == agent_id, t.c.conversation_id == conversation_id)
 
 
-def _copy(row: Row[Any]) -> Copy:
+def _copy(row: Any) -> Copy:
     return Copy(row.id, row.team_id, row.approval_id, tuple(row.places), row.channel_id, row.ts)

@@ -12,11 +12,9 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Integer,
-    LargeBinary,
     Row,
     Text,
     bindparam,
-    cast,
     delete,
     func,
     insert,
@@ -30,18 +28,19 @@ from relay.domain.audit import BEFORE_CHAINS, OPENED, PRUNED, Anchor, Entry, Key
 from relay.domain.canonical import canonical_json
 from relay.domain.ids import new_id
 from relay.store import tables
+from relay.store.dialects import as_bytes
 from relay.store.statement import Statement
 
 t = tables.audit
 _NAMES = ("chain", "number", "at", "team_id", "action", "actor", "subject_id", "facts", "mac")
 # The facts are written once, for the signature and for the row.
-_ADD = Statement(insert(t).values(facts=bindparam("facts", type_=Text)), columns=_NAMES)
+_ADD = Statement(insert(t).inline().values(facts=bindparam("facts", type_=Text)), columns=_NAMES)
 _NUMBERS = ("number", "at")
 # What somebody edited need not be JSON, nor text, nor a number any more, and has to be read all the same.
 _READ = select(
     t.c.seq,
     *(
-        type_coerce(t.c[name], Integer) if name in _NUMBERS else cast(t.c[name], LargeBinary).label(name)
+        type_coerce(t.c[name], Integer) if name in _NUMBERS else as_bytes(t.c[name]).label(name)
         for name in _NAMES
     ),
 )
@@ -122,7 +121,7 @@ class Audit:
         place = Anchor(head.chain, head.number + 1, "")
         mac = self._chain.keys.sign(head.mac, signed_text(place, now, team_id, who_what, written))
         values = (place.chain, place.number, now, team_id, *who_what, written, mac)
-        _ADD.run(self._connection, dict(zip(_NAMES, values, strict=True)))
+        _ADD.leave(self._connection, dict(zip(_NAMES, values, strict=True)))
         return Anchor(head.chain, place.number, mac)
 
     def page(self, after: int, most: int) -> list[tuple[int, Entry]]:

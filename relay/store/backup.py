@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.domain.store_urls import is_database, store_name
 from relay.store.engine import store_path
 from relay.store.errors import StoreError
 from relay.store.reading import reading
@@ -40,6 +41,11 @@ def back_up(url: str, file: Path, *, force: bool = False, at: Callable[[str], No
     `at` is told the named points `backup.copying`, after each part, and `backup.copied`. Raises
     BackupRefusedError, StoreError.
     """
+    if is_database(url):
+        raise BackupRefusedError(
+            f"the store {store_name(url)} is a database, which has its own way: pg_dump --format=custom, "
+            "and pg_restore to bring it back"
+        )
     source, file = store_path(url), file.absolute()
     _refuse(source, file, force=force)
     if not source.exists():

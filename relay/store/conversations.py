@@ -1,12 +1,42 @@
 """Which conversation a thread or a channel has, from before it is made at the environments API."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal_column, select, update
 
+from relay.store.statement import Reading, Statement
 from relay.store.tables import conversations as t
+
+_KEY = ("team_id", "environment", "agent_id", "key")
+_IS = tuple(t.c[name] == bindparam(f"of_{name}") for name in _KEY)
+_OF_AGENT = (t.c.environment == bindparam("of_environment"), t.c.agent_id == bindparam("of_agent_id"))
+
+
+def _newest(*conditions: ColumnElement[bool]) -> Reading:
+    query = select(t).where(*conditions).order_by(t.c.created_at.desc())
+    return Reading(query.limit(literal_column("1")))
+
+
+_ADD = Statement(insert(t), columns=[column.name for column in t.c])
+_GET = _newest(*_IS)
+_OF_THREAD = _newest(
+    t.c.channel_id == bindparam("channel"),
+    t.c.thread_ts == bindparam("thread"),
+    t.c.team_id == bindparam("of_team_id"),
+    *_OF_AGENT,
+)
+_OF_CONVERSATION = _newest(t.c.conversation_id == bindparam("conversation"), *_OF_AGENT)
+_BIND = Statement(
+    update(t).where(*_IS, t.c.conversation_id.is_(None)).values(conversation_id=bindparam("conversation"))
+)
+_UNBIND = Statement(
+    update(t).where(*_IS, t.c.conversation_id == bindparam("conversation")).values(conversation_id=None)
+)
+_USE = Statement(update(t).where(*_IS).values(last_used_at=bindparam("now")))
+_SET_THREAD = Statement(update(t).where(*_IS, t.c.thread_ts.is_(None)).values(thread_ts=bindparam("thread")))
 
 
 @dataclass(frozen=True)
@@ -32,69 +62,55 @@ class Conversations:
 
     def add(self, binding: Binding) -> None:
         """Add a binding."""
-        self._connection.execute(insert(t).values(**vars(binding)))
+        _ADD.leave(self._connection, vars(binding))
 
     def get(self, team_id: str, environment: str, agent_id: str, key: str) -> Binding | None:
         """Return one binding."""
-        return self._first(*_is(team_id, environment, agent_id, key))
+        return self._first(_GET, _which(team_id, environment, agent_id, key))
 
     def of_thread(
         self, team_id: str, environment: str, agent_id: str, channel_id: str, thread_ts: str
     ) -> Binding | None:
         """Return the binding of a thread, the newest where there are several."""
-        return self._first(
-            t.c.channel_id == channel_id,
-            t.c.thread_ts == thread_ts,
-            t.c.team_id == team_id,
-            t.c.environment == environment,
-            t.c.agent_id == agent_id,
-        )
+        where = {"channel": channel_id, "thread": thread_ts}
+        return self._first(_OF_THREAD, {**_which(team_id, environment, agent_id), **where})
 
     def of_conversation(self, environment: str, agent_id: str, conversation_id: str) -> Binding | None:
         """Return the binding of a conversation that the environments API made."""
-        return self._first(
-            t.c.conversation_id == conversation_id,
-            t.c.environment == environment,
-            t.c.agent_id == agent_id,
-        )
+        of = {"of_environment": environment, "of_agent_id": agent_id}
+        return self._first(_OF_CONVERSATION, {**of, "conversation": conversation_id})
 
     def bind(self, binding: Binding, conversation_id: str) -> str:
         """Give a binding its conversation unless it has one; return the one it has."""
-        which = _is(binding.team_id, binding.environment, binding.agent_id, binding.key)
-        unbound = update(t).where(*which, t.c.conversation_id.is_(None))
-        self._connection.execute(unbound.values(conversation_id=conversation_id))
-        bound: str = self._connection.execute(select(t.c.conversation_id).where(*which)).scalar_one()
-        return bound
+        which = _of(binding)
+        _BIND.leave(self._connection, {**which, "conversation": conversation_id})
+        bound = self._first(_GET, which)
+        if bound is None or bound.conversation_id is None:
+            raise LookupError(f"the conversation of {binding.key} is not in the store")
+        return bound.conversation_id
 
     def unbind(self, team_id: str, environment: str, agent_id: str, key: str, conversation_id: str) -> None:
         """Take its conversation from a binding, if it has this one."""
-        which = (*_is(team_id, environment, agent_id, key), t.c.conversation_id == conversation_id)
-        self._connection.execute(update(t).where(*which).values(conversation_id=None))
+        which = _which(team_id, environment, agent_id, key)
+        _UNBIND.leave(self._connection, {**which, "conversation": conversation_id})
 
     def use(self, binding: Binding, now: datetime) -> None:
         """Remember that a binding was used."""
-        which = _is(binding.team_id, binding.environment, binding.agent_id, binding.key)
-        self._connection.execute(update(t).where(*which).values(last_used_at=now))
+        _USE.leave(self._connection, {**_of(binding), "now": now})
 
     def set_thread(self, team_id: str, environment: str, agent_id: str, key: str, thread_ts: str) -> None:
         """Say which thread a binding is of, if there is such a binding and it does not know yet."""
-        which = (*_is(team_id, environment, agent_id, key), t.c.thread_ts.is_(None))
-        self._connection.execute(update(t).where(*which).values(thread_ts=thread_ts))
+        which = _which(team_id, environment, agent_id, key)
+        _SET_THREAD.leave(self._connection, {**which, "thread": thread_ts})
 
-    def _first(self, *conditions: ColumnElement[bool]) -> Binding | None:
-        query = select(t).where(*conditions).order_by(t.c.created_at.desc()).limit(1)
-        row = self._connection.execute(query).first()
-        return None if row is None else _binding(row)
-
-
-def _is(team_id: str, environment: str, agent_id: str, key: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        t.c.team_id == team_id,
-        t.c.environment == environment,
-        t.c.agent_id == agent_id,
-        t.c.key == key,
-    )
+    def _first(self, query: Reading, values: Mapping[str, Any]) -> Binding | None:
+        row = query.first(self._connection, values)
+        return None if row is None else Binding(**row._asdict())
 
 
-def _binding(row: Row[Any]) -> Binding:
-    return Binding(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+def _which(*key: str) -> dict[str, str]:
+    return {f"of_{name}": value for name, value in zip(_KEY, key, strict=False)}
+
+
+def _of(binding: Binding) -> dict[str, str]:
+    return _which(binding.team_id, binding.environment, binding.agent_id, binding.key)

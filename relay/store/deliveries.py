@@ -7,13 +7,10 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Connection,
-    Row,
-    Select,
     Text,
     and_,
     bindparam,
     case,
-    func,
     insert,
     literal_column,
     or_,
@@ -24,19 +21,16 @@ from sqlalchemy import (
 from relay.domain.deliveries import Delivery, Kind, Settled, State
 from relay.domain.ids import new_id
 from relay.domain.room import Room
-from relay.store.statement import Statement
-from relay.store.tables import Instant, messages
+from relay.domain.traced import KEPT_AS
+from relay.store.delivery_rows import COLUMNS, read
+from relay.store.dialects import position
+from relay.store.statement import Found, Reading, Statement
+from relay.store.tables import Instant, messages, moment_of
 from relay.store.tables import deliveries as t
 
 _LIVE = (State.PENDING, State.SENDING)
 # What follows a command may wait for the acknowledgements of other commands; nobody waits for more.
 _PATIENT = frozenset({Kind.MESSAGE, Kind.ROOT})
-_COLUMNS: tuple[Any, ...] = (
-    t.c.id, t.c.team_id, t.c.kind, t.c.ordering_key, t.c.subject_id, t.c.environment, t.c.body, t.c.state,
-    t.c.attempts, t.c.uncertain, t.c.created_at, t.c.next_attempt_at, t.c.deadline, t.c.receipt,
-    t.c.last_error,
-)  # fmt: skip
-
 # The states are written out, not bound: SQLite takes the partial index of the live rows only for a
 # condition that it can compare with the index's own; with parameters it reads the whole table.
 _live = t.c.state.in_([literal_column(f"'{state}'") for state in _LIVE])
@@ -48,25 +42,29 @@ _ADD = Statement(
     columns=[column.name for column in t.c if column is not t.c.seq],
 )
 # The names of the environments that are full, each on a line of its own.
-_is_full = func.instr(bindparam("full", type_=Text), "\n" + t.c.environment + "\n") > 0
+_is_full = position(bindparam("full", type_=Text), "\n" + t.c.environment + "\n") > 0
+# The same way, those that others send to: each on a line, none of them empty.
+_is_ours = position(bindparam("elsewhere", type_=Text), "\n" + t.c.environment + "\n") == 0
 _there_is_room = or_(t.c.kind != Kind.MESSAGE, and_(bindparam("messages", type_=Boolean), ~_is_full))
-_DUE = (
-    select(*_COLUMNS)
-    .where(t.c.next_attempt_at <= bindparam("now"), _there_is_room)
-    .order_by(t.c.next_attempt_at)
+_DUE = Reading(
+    select(*COLUMNS)
+    .where(t.c.next_attempt_at <= bindparam("now"), _there_is_room, _is_ours)
+    .order_by(t.c.next_attempt_at, t.c.seq)
     .limit(bindparam("most"))
+    # What somebody else has under their hands, an operator say, is left for the next time.
+    .with_for_update(skip_locked=True)
 )
-_LOST = select(t.c.id).where(t.c.lease_until <= bindparam("now"))
-_CLAIM = (
+_LOST = Statement(select(t.c.id).where(t.c.lease_until <= bindparam("now")).with_for_update(skip_locked=True))
+_CLAIM = Statement(
     update(t)
     .where(t.c.id == bindparam("which"))
     .values(
         state=State.SENDING, attempts=t.c.attempts + 1, next_attempt_at=None, lease_until=bindparam("until")
     )
 )
-_RENEW = (
+_RENEW = Statement(
     update(t)
-    .where(t.c.id == bindparam("which"), t.c.state == State.SENDING)
+    .where(t.c.id == bindparam("which"), t.c.state == State.SENDING, t.c.attempts == bindparam("attempt"))
     .values(lease_until=bindparam("until"))
 )
 _SETTLE = Statement(
@@ -101,19 +99,35 @@ _STEP_BACK = (
     .where(t.c.ordering_key == bindparam("key"), _live, t.c.state == State.PENDING)
     .values(next_attempt_at=None)
 )
-_NEXT_DUE = (
+_NEXT_DUE = Statement(
     select(t.c.next_attempt_at)
-    .where(t.c.next_attempt_at.is_not(None), _there_is_room)
+    .where(t.c.next_attempt_at.is_not(None), _there_is_room, _is_ours)
     .order_by(t.c.next_attempt_at)
-    .limit(1)
+    .limit(literal_column("1"))
 )
-_ONE = select(*_COLUMNS).where(t.c.id == bindparam("which"))
-_WAITING = select(t.c.id).where(
-    t.c.ordering_key == bindparam("key"),
-    _live,
-    t.c.kind == bindparam("sort"),
-    t.c.state == State.PENDING,
-    t.c.attempts == 0,
+_ONE = Reading(select(*COLUMNS).where(t.c.id == bindparam("which")))
+_WAITING = Statement(
+    select(t.c.id).where(
+        t.c.ordering_key == bindparam("key"),
+        _live,
+        t.c.kind == bindparam("sort"),
+        t.c.state == State.PENDING,
+        t.c.attempts == 0,
+    )
+)
+_OF_SUBJECT = Reading(
+    select(*COLUMNS).where(t.c.subject_id == bindparam("of"), t.c.kind == bindparam("sort")).order_by(t.c.seq)
+)
+_FINISH = Statement(
+    update(t)
+    .where(t.c.id == bindparam("which"))
+    .values(
+        state=bindparam("new_state"),
+        next_attempt_at=None,
+        lease_until=None,
+        settled_at=bindparam("now"),
+        last_error=bindparam("reason"),
+    )
 )
 _ROOTS = (
     select(t.c.id, t.c.subject_id)
@@ -126,21 +140,23 @@ _ROOTS = (
         messages.c.thread_ts.is_(None),
     )
 )
-_WAKE = (
+_HURRY = Statement(
     update(t)
     .where(
-        t.c.environment == bindparam("which"),
-        t.c.away.is_(True),
+        t.c.subject_id == bindparam("of"),
+        t.c.kind == bindparam("sort"),
         t.c.state == State.PENDING,
         t.c.next_attempt_at.is_not(None),
     )
     .values(next_attempt_at=bindparam("due"))
 )
-_HURRY = (
+_ELSEWHERE = (Kind.MESSAGE, Kind.DECISION, Kind.STOP, Kind.ANSWER)
+_to_slack = t.c.kind.in_([literal_column(f"'{kind}'") for kind in Kind if kind not in _ELSEWHERE])
+_HURRY_SLACK = (
     update(t)
     .where(
-        t.c.subject_id == bindparam("of"),
-        t.c.kind == bindparam("sort"),
+        t.c.team_id == bindparam("team"),
+        _to_slack,
         t.c.state == State.PENDING,
         t.c.next_attempt_at.is_not(None),
     )
@@ -160,6 +176,7 @@ class Deliveries:
         self._connection = connection
         self.wakes = False
         self.urgent = False
+        self.trace = ""
 
     def add(
         self,
@@ -177,6 +194,7 @@ class Deliveries:
     ) -> str:
         """Add a delivery behind those of its ordering key and return its id; it leaves when it is `due`."""
         which = delivery_id or new_id("dlv", now)
+        body = {**(body or {}), KEPT_AS: self.trace} if self.trace else body
         row = {
             "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key,
             "subject_id": subject_id, "environment": environment, "body": dict(body or {}),
@@ -184,16 +202,22 @@ class Deliveries:
             "deadline": deadline, "lease_until": None, "settled_at": None, "receipt": {}, "last_error": "",
             "key": ordering_key, "due": due or now,
         }  # fmt: skip
-        is_head = _ADD.run(self._connection, row).fetchone() != (None,)
-        self.wakes = self.wakes or is_head
-        self.urgent = self.urgent or (is_head and kind not in _PATIENT)
+        _ADD.leave(self._connection, row, self._may_wake if kind in _PATIENT else self._may_hurry)
         return which
+
+    def _may_wake(self, added: Found) -> None:
+        if added.fetchone() != (None,):  # it is the head of its ordering key
+            self.wakes = True
+
+    def _may_hurry(self, added: Found) -> None:
+        if added.fetchone() != (None,):
+            self.wakes = self.urgent = True
 
     def add_once(
         self, kind: Kind, *, team_id: str, ordering_key: str, subject_id: str, now: datetime
     ) -> None:
         """Add a delivery whose body is made when it is sent, unless one of its key waits already."""
-        if self._connection.execute(_WAITING, {"key": ordering_key, "sort": kind}).first() is None:
+        if _WAITING.run(self._connection, {"key": ordering_key, "sort": kind}).fetchone() is None:
             self.add(kind, team_id=team_id, ordering_key=ordering_key, subject_id=subject_id, now=now)
 
     def claim(self, most: int, now: datetime, until: datetime, room: Room | None = None) -> list[Delivery]:
@@ -203,23 +227,23 @@ class Deliveries:
         """
         self._release_lost(now)
         room = room or Room()
-        found = self._connection.execute(_DUE, {"now": now, "most": most, **_as_bound(room)}).all()
-        rows = [row for row in found if room.take(Kind(row.kind), row.environment)]
-        if rows:
-            self._connection.execute(_CLAIM, [{"which": row.id, "until": until} for row in rows])
-        return [_delivery(row, claimed=True) for row in rows]
+        found = _DUE.all(self._connection, {"now": now, "most": most, **_as_bound(room)})
+        rows = [row for row in found if room.take(Kind(row.kind), row.environment, row.id)]
+        for row in rows:
+            _CLAIM.leave(self._connection, {"which": row.id, "until": until})
+        return [read(row, claimed=True) for row in rows]
 
     def _release_lost(self, now: datetime) -> None:
-        for (which,) in self._connection.execute(_LOST, {"now": now}).all():
+        for (which,) in _LOST.run(self._connection, {"now": now}).fetchall():
             lost = update(t).where(t.c.id == which)
             self._connection.execute(
                 lost.values(state=State.PENDING, lease_until=None, uncertain=True, next_attempt_at=now)
             )
 
-    def renew(self, ids: Sequence[str], until: datetime) -> None:
-        """Keep the claims of `ids` until `until`."""
-        if ids:
-            self._connection.execute(_RENEW, [{"which": which, "until": until} for which in ids])
+    def renew(self, held: Mapping[str, int], until: datetime) -> None:
+        """Keep claims until `until`, each by its delivery and attempt: what another took since is theirs."""
+        for which, attempt in held.items():
+            _RENEW.leave(self._connection, {"which": which, "attempt": attempt, "until": until})
 
     def settle(
         self,
@@ -246,7 +270,10 @@ class Deliveries:
         return True
 
     def _promote(self, ordering_key: str, now: datetime) -> None:
-        if _PROMOTE.run(self._connection, {"key": ordering_key, "due": now}).rowcount:
+        _PROMOTE.leave(self._connection, {"key": ordering_key, "due": now}, self._promoted)
+
+    def _promoted(self, found: Found) -> None:
+        if found.rowcount:
             self.wakes = True
 
     def finish(self, delivery_id: str, state: State, now: datetime, reason: str = "") -> None:
@@ -254,13 +281,19 @@ class Deliveries:
         row = self.get(delivery_id)
         if row is None or row.state not in _LIVE:
             return
-        ended = update(t).where(t.c.id == delivery_id)
-        self._connection.execute(
-            ended.values(
-                state=state, next_attempt_at=None, lease_until=None, settled_at=now, last_error=reason
-            )
-        )
+        values = {"which": delivery_id, "new_state": state, "now": now, "reason": reason}
+        _FINISH.leave(self._connection, values)
         self._promote(row.ordering_key, now)
+
+    def drop(self, delivery: Delivery, now: datetime, reason: str) -> bool:
+        """Give a delivery up for good and return whether that was done: not one that is under way."""
+        dropped = update(t).where(t.c.id == delivery.id, t.c.state.in_((State.PENDING, State.FAILED)))
+        values = {"state": State.DROPPED, "next_attempt_at": None, "away": False, "settled_at": now}
+        if self._connection.execute(dropped.values(**values, last_error=reason)).rowcount == 0:
+            return False
+        if delivery.next_attempt_at is not None:  # else it was not the head, and holds up nobody
+            self._promote(delivery.ordering_key, now)
+        return True
 
     def reopen(self, delivery_id: str, now: datetime, deadline: datetime | None) -> bool:
         """Make a settled delivery pending again, at once, and return whether it was one."""
@@ -288,15 +321,19 @@ class Deliveries:
         rows = self._connection.execute(_ROOTS, {"team": team_id, "channel": channel_id})
         return {row.id: row.subject_id for row in rows}
 
-    def wake(self, environment: str, now: datetime) -> None:
-        """Make due at once whatever waits for `environment` to be back."""
-        if self._connection.execute(_WAKE, {"which": environment, "due": now}).rowcount:
-            self.wakes = True
-
     def hurry(self, subject_id: str, kind: Kind, now: datetime) -> None:
         """Make due at once what speaks for a subject and waits for its time."""
-        if self._connection.execute(_HURRY, {"of": subject_id, "sort": kind, "due": now}).rowcount:
+        _HURRY.leave(self._connection, {"of": subject_id, "sort": kind, "due": now}, self._hurried)
+
+    def _hurried(self, found: Found) -> None:
+        if found.rowcount:
             self.wakes = self.urgent = True
+
+    def hurry_slack(self, team_ids: Sequence[str], now: datetime) -> None:
+        """Make due at once whatever waits for the Slack of some workspaces."""
+        for team_id in team_ids:
+            if self._connection.execute(_HURRY_SLACK, {"team": team_id, "due": now}).rowcount:
+                self.wakes = True
 
     def change_body(self, delivery_id: str, body: Mapping[str, Any]) -> None:
         """Let a delivery carry something else the next time."""
@@ -312,48 +349,26 @@ class Deliveries:
 
     def next_due(self, room: Room | None = None) -> datetime | None:
         """Return when the next delivery may be claimed, of those for which there is `room`."""
-        due: datetime | None = self._connection.execute(_NEXT_DUE, _as_bound(room or Room())).scalar()
-        return due
+        row = _NEXT_DUE.run(self._connection, _as_bound(room or Room())).fetchone()
+        return None if row is None else moment_of(row[0])
 
     def get(self, delivery_id: str) -> Delivery | None:
         """Return one delivery."""
-        row = self._connection.execute(_ONE, {"which": delivery_id}).first()
-        return None if row is None else _delivery(row)
+        row = _ONE.first(self._connection, {"which": delivery_id})
+        return None if row is None else read(row)
 
     def of_subject(self, subject_id: str, kind: Kind) -> list[Delivery]:
         """Return the deliveries of `kind` that speak for a message, approval or copy, oldest first."""
-        query = select(*_COLUMNS).where(t.c.subject_id == subject_id, t.c.kind == kind).order_by(t.c.seq)
-        return [_delivery(row) for row in self._connection.execute(query)]
+        return [read(row) for row in _OF_SUBJECT.all(self._connection, {"of": subject_id, "sort": kind})]
 
-    def page(self, *, state: str | None, most: int, after: str = "") -> list[Delivery]:
-        """Return up to `most` deliveries, newest first, of a state or of all, older than `after`."""
-        query: Select[Any] = select(*_COLUMNS).order_by(t.c.seq.desc()).limit(most)
-        if state is not None:
-            query = query.where(t.c.state == state)
-        if after:
-            query = query.where(t.c.seq < select(t.c.seq).where(t.c.id == after).scalar_subquery())
-        return [_delivery(row) for row in self._connection.execute(query)]
+    def theirs(self, team_id: str, subject_id: str, kind: Kind) -> list[Delivery]:
+        """Return the deliveries of a kind for a subject of a workspace, for whoever names it there."""
+        return [one for one in self.of_subject(subject_id, kind) if one.team_id == team_id]
 
 
 def _as_bound(room: Room) -> dict[str, Any]:
-    return {"messages": room.takes_messages, "full": "".join(f"\n{name}\n" for name in room.full)}
-
-
-def _delivery(row: Row[Any], *, claimed: bool = False) -> Delivery:
-    return Delivery(
-        id=row.id,
-        team_id=row.team_id,
-        kind=Kind(row.kind),
-        ordering_key=row.ordering_key,
-        subject_id=row.subject_id,
-        environment=row.environment,
-        body=row.body,
-        state=State.SENDING if claimed else State(row.state),
-        attempts=row.attempts + claimed,
-        uncertain=row.uncertain,
-        created_at=row.created_at,
-        next_attempt_at=row.next_attempt_at,
-        deadline=row.deadline,
-        receipt=row.receipt,
-        last_error=row.last_error,
-    )
+    return {
+        "messages": room.takes_messages,
+        "full": "".join(f"\n{name}\n" for name in room.full),
+        "elsewhere": "\n".join(["", *room.elsewhere, ""]) if room.elsewhere else "",
+    }

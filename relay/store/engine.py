@@ -1,8 +1,10 @@
 """The SQLite engine: one file, one connection, every commit on the disk before it returns."""
 
+import contextlib
 import fcntl
-import json
 import os
+from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,11 +15,18 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
+from relay.domain.store_urls import is_database, store_name
 from relay.store.errors import StoreError, StoreLockedError
+from relay.store.place import Wake, Warn
+from relay.store.tables import compact
 
 
 def store_path(url: str) -> Path:
     """Return the file that `url` names. Raises StoreError for a URL this version cannot open."""
+    if is_database(url):
+        raise StoreError(f"the store {store_name(url)} is a database, and no file")
+    if not url.startswith("sqlite"):  # not quoted: what is misspelt may be a database's, with its password
+        raise StoreError("the store's URL is none of a store: use sqlite:///relay.db")
     try:
         parsed = make_url(url)
     except ArgumentError as problem:
@@ -82,10 +91,6 @@ class LockFile:
             self._file = None
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 class ImmediateDialect(SQLiteDialect_pysqlite):
     """SQLite through Python's driver, which is told to begin nothing itself.
 
@@ -109,7 +114,8 @@ def sqlite_engine(path: Path) -> Engine:
         URL.create("sqlite+immediate", database=str(path)),
         poolclass=StaticPool,
         connect_args={"check_same_thread": False, "isolation_level": None},
-        json_serializer=_compact,
+        json_serializer=compact,
+        hide_parameters=True,  # an error quotes nobody's words
     )
     event.listen(engine, "connect", _configure)
     return engine
@@ -128,3 +134,59 @@ def _configure(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+class File:
+    """A store in a SQLite file, which one process alone works on."""
+
+    is_alone = True
+    writer = ""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self._lock = LockFile(path)
+        self.engine = sqlite_engine(path)
+
+    def exists(self) -> bool:
+        """Return whether there is a file."""
+        return self._path.exists()
+
+    def open(self) -> None:
+        """Take the file's lock. Raises StoreError, and StoreLockedError when another process has it."""
+        self._lock.acquire()
+        _keep_private(self._path)
+
+    def now(self) -> datetime:
+        """Return this machine's time: nobody else's counts."""
+        return datetime.now(UTC)
+
+    def catch_up(self) -> None:
+        """Do nothing: whatever is left is run at once."""
+
+    def let_go(self) -> None:
+        """Do nothing: the same."""
+
+    def leave_word(self, words: Collection[str]) -> None:
+        """Do nothing: there are no other relays."""
+
+    def learn(self, problem: BaseException) -> None:
+        """Do nothing: a file gives nothing to learn."""
+
+    def again(self, problem: Exception, since: float) -> bool:  # noqa: ARG002 - a file does not come back
+        """Raise `problem`: a file has no connection to lose."""
+        raise problem
+
+    def listen(self, wake: Wake, warn: Warn) -> None:
+        """Do nothing: nobody else leaves anything."""
+
+    def close(self) -> None:
+        """Close the file and free its lock."""
+        self.engine.dispose()
+        self._lock.release()
+
+
+def _keep_private(path: Path) -> None:
+    """Let nobody else read it: it holds people's words, and for half an hour their response_urls."""
+    with contextlib.suppress(OSError):  # what is wrong with the file, opening it says better
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relay.domain.findings import Finding, good, warning, wrong
+from relay.domain.store_urls import is_database
 from relay.store.engine import lock_path, store_path
 from relay.store.errors import StoreError
+from relay.store.opening import INSTALL
 from relay.store.reading import reading
-from relay.store.schema import HEAD
+from relay.store.schema import READABLE, SCHEMA, version_found
 
-_STORE, _FOLDER, _SCHEMA = "store", "store folder", "store schema"
+_STORE, _FOLDER = "store", "store folder"
 _SLOW = 0.05  # seconds
 _LEAST_FREE = 100_000_000  # bytes
 _PAGE = b"\0" * 4096
@@ -26,6 +28,8 @@ _WRITABLE = "Give it to the user that runs relay, or set RELAY_STORE_URL."
 
 def examined(url: str, *, relay_answers: bool) -> list[Finding]:
     """Return how the store that `url` names is; `relay_answers` says that a relay is heard that has it."""
+    if is_database(url):
+        return _of_database(url)
     try:
         path = store_path(url)
     except StoreError as problem:
@@ -38,6 +42,14 @@ def examined(url: str, *, relay_answers: bool) -> list[Finding]:
     if path.exists():
         findings += [schema(path, alone=holder is None), private(path)]
     return [*findings, _folder(path.parent), room(shutil.disk_usage(path.parent).free)]
+
+
+def _of_database(url: str) -> list[Finding]:
+    try:
+        from relay.store import examine_database
+    except ImportError as problem:
+        return [wrong(_STORE, f"it needs psycopg ({problem})", f"Run, {INSTALL}")]
+    return examine_database.examined(url)
 
 
 def _holder(lock: Path) -> str | None:
@@ -76,20 +88,17 @@ def schema(path: Path, *, alone: bool) -> Finding:
             if tables.fetchone() is None:
                 return _unversioned(connection)
             [version] = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            readable = connection.execute(READABLE).fetchone() or ("",)
     except (sqlite3.Error, TypeError) as problem:
         fix = "Put a backup in its place, or set RELAY_STORE_URL to another file."
-        return wrong(_SCHEMA, f"cannot be read: {problem}", fix)
-    if str(version) > HEAD:
-        found = f"version {version}, of a newer relay; this one knows {HEAD}"
-        return wrong(_SCHEMA, found, "Run the newer version of relay.")
-    later = "" if version == HEAD else f"; relay brings it to {HEAD} when it starts"
-    return good(_SCHEMA, f"version {version}{later}")
+        return wrong(SCHEMA, f"cannot be read: {problem}", fix)
+    return version_found(str(version), str(readable[0]))
 
 
 def _unversioned(connection: sqlite3.Connection) -> Finding:
     if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-        return good(_SCHEMA, "still empty")
-    return wrong(_SCHEMA, "it is a database, but not a store of relay's", "Set RELAY_STORE_URL.")
+        return good(SCHEMA, "still empty")
+    return wrong(SCHEMA, "it is a database, but not a store of relay's", "Set RELAY_STORE_URL.")
 
 
 def private(path: Path) -> Finding:

@@ -3,23 +3,26 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, insert, select, type_coerce, update
 
 from relay.domain.approvals import Approval
 from relay.domain.grants import Grant, by_grant, grant_of
 from relay.domain.rules import Circle
-from relay.store.tables import approvals
+from relay.store.dialects import position
+from relay.store.statement import Reading
+from relay.store.tables import approvals, compact
 from relay.store.tables import grants as t
 
 _MOST_LISTED = 200
 _OF_TOOL = (
+    t.c.team_id == bindparam("team"),
     t.c.environment == bindparam("environment"),
     t.c.agent_id == bindparam("agent"),
     t.c.conversation_id == bindparam("conversation"),
     t.c.tool_name == bindparam("tool"),
 )
 _usable = (t.c.revoked_at.is_(None), t.c.expires_at > bindparam("now"), t.c.uses < t.c.most_uses)
-_FOR_TOOL = select(t).where(*_OF_TOOL, *_usable).order_by(t.c.expires_at)
+_FOR_TOOL = Reading(select(t).where(*_OF_TOOL, *_usable).order_by(t.c.expires_at))
 _GIVEN_WITH = select(t).where(*_OF_TOOL, t.c.approval_id == bindparam("approval"))
 _LIVE = (
     select(t)
@@ -57,9 +60,14 @@ class Grants:
         row = self._connection.execute(select(t).where(t.c.id == grant_id)).first()
         return None if row is None else _read(row)
 
+    def theirs(self, team_id: str, grant_id: str) -> Grant | None:
+        """Return one grant of a workspace, for whoever names it there."""
+        found = self.get(grant_id)
+        return found if found is not None and found.team_id == team_id else None
+
     def for_tool(self, approval: Approval, now: datetime) -> list[Grant]:
-        """Return the grants that may be used for the tool of a request in its conversation."""
-        return [_read(row) for row in self._connection.execute(_FOR_TOOL, {**_tool(approval), "now": now})]
+        """Return the workspace's grants that may be used for the tool of a request in its conversation."""
+        return [_read(row) for row in _FOR_TOOL.all(self._connection, {**_tool(approval), "now": now})]
 
     def of(self, approval: Approval) -> Grant | None:
         """Return the grant that decided a request, or that was given with it."""
@@ -91,19 +99,22 @@ class Grants:
     def used_for(self, grant: Grant) -> list[str]:
         """Return the ids of the requests that a grant decided."""
         a = approvals.c
-        query = select(a.id).where(
+        rule = by_grant(grant.id)
+        query = select(a.id, a.decision).where(
             a.environment == grant.environment,
             a.agent_id == grant.agent_id,
             a.conversation_id == grant.conversation_id,
             a.decided_at >= grant.created_at,
-            a.decision["rule"].as_string() == by_grant(grant.id),
+            # As it is written; what an input says may read alike.
+            position(type_coerce(a.decision, Text), f'"rule":{compact(rule)}') > 0,
         )
-        return [row.id for row in self._connection.execute(query)]
+        return [row.id for row in self._connection.execute(query) if row.decision.get("rule") == rule]
 
 
 def _tool(approval: Approval) -> dict[str, Any]:
     asked = approval.asked
     return {
+        "team": approval.team_id,
         "environment": asked.environment,
         "agent": asked.agent_id,
         "conversation": asked.conversation_id,
@@ -111,5 +122,5 @@ def _tool(approval: Approval) -> dict[str, Any]:
     }
 
 
-def _read(row: Row[Any]) -> Grant:
+def _read(row: Any) -> Grant:
     return Grant(**{**row._asdict(), "approvers": Circle.read(row.approvers)})

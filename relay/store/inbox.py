@@ -21,6 +21,7 @@ from sqlalchemy import (
 from relay.domain.approvals import OPEN, Approval, State
 from relay.store.approval_rows import read
 from relay.store.approvals import Copy
+from relay.store.dialects import position
 from relay.store.statement import Statement
 from relay.store.tables import approvals as t
 from relay.store.tables import copies, votes
@@ -64,9 +65,7 @@ _RECENT = Statement(
         or_(
             votes.c.approval_id.is_not(None),
             _latest.c.decided_by == bindparam("person"),
-            type_coerce(_latest.c.requesters, Text).contains(
-                bindparam("quoted", type_=Text), autoescape=False
-            ),
+            position(type_coerce(_latest.c.requesters, Text), bindparam("quoted", type_=Text)) > 0,
         )
     )
     .order_by(_latest.c.decided_at.desc())

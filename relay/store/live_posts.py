@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Exists, Row, delete, exists, select, update
 
 from relay.domain.runtime import Runtime
+from relay.store.dialects import upsert
 from relay.store.tables import deliveries, messages, seen, stops
 from relay.store.tables import live_posts as t
 
@@ -45,8 +45,8 @@ class LivePosts:
         )
         if self._connection.execute(told).first() is not None:
             return False
-        added = upsert(t).values(**vars(post)).on_conflict_do_nothing()
-        return self._connection.execute(added).rowcount == 1
+        added = upsert(t).values(**vars(post)).on_conflict_do_nothing().returning(t.c.key)
+        return self._connection.execute(added).first() is not None
 
     def get(self, message_id: str, key: str) -> LivePost | None:
         """Return what was begun for a reply, if anything was."""
@@ -62,26 +62,36 @@ class LivePosts:
         """Forget what is finished, or was never posted."""
         self._connection.execute(delete(t).where(t.c.message_id == message_id, t.c.key == key))
 
-    def working(self, before: datetime) -> list[LivePost]:
-        """Return what says that a turn runs, and was begun before `before`."""
-        rows = self._connection.execute(select(t).where(t.c.key == WORKING, t.c.created_at < before))
-        return [_post(row) for row in rows]
+    def working(self, before: datetime, elsewhere: Collection[str] = ()) -> list[LivePost]:
+        """Return what says that a turn runs, and was begun before `before`; not of environments elsewhere."""
+        query = select(t).where(t.c.key == WORKING, t.c.created_at < before, ~_of(elsewhere))
+        return [_post(row) for row in self._connection.execute(query)]
 
-    def take_left(self, before: datetime, but: Collection[tuple[str, str]]) -> list[LivePost]:
+    def take_left(
+        self, before: datetime, but: Collection[tuple[str, str]], elsewhere: Collection[str] = ()
+    ) -> list[LivePost]:
         """Return what was begun before `before` and nothing will finish, and forget it.
 
-        Left out are those of `but`, and all of a message that still has words on their way.
+        Left out are those of `but`, all of a message that still has words on their way, and all of
+        environments `elsewhere`, whose turns another relay shows.
         """
         waiting = exists().where(
             deliveries.c.subject_id == t.c.message_id,
             deliveries.c.kind == "reply",
             deliveries.c.state.in_(_LIVE),
         )
-        rows = self._connection.execute(select(t).where(t.c.created_at < before, ~waiting)).all()
+        rows = self._connection.execute(
+            select(t).where(t.c.created_at < before, ~waiting, ~_of(elsewhere))
+        ).all()
         left = [one for one in map(_post, rows) if (one.message_id, one.key) not in but]
         for one in left:
             self.forget(one.message_id, one.key)
         return left
+
+
+def _of(environments: Collection[str]) -> Exists:
+    """Return whether the message that is shown is one to these environments."""
+    return exists().where(messages.c.id == t.c.message_id, messages.c.environment.in_(environments))
 
 
 def _post(row: Row[Any]) -> LivePost:

@@ -4,17 +4,81 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from relay.domain.findings import Finding, good, wrong
 from relay.store.errors import StoreError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest of them: a store that has it is opened without Alembic, a fifth of a second to import.
-HEAD = "0007"
+HEAD = "0010"
+# The oldest schema whose relays work on a store of this one: what came since only adds to it. Kept in the
+# store, so that relays of the version before go on, and start again, while others are of this one already.
+_READABLE_FROM = "0010"
+READABLE = (
+    "SELECT value FROM settings WHERE name = 'readable_from/' || (SELECT version_num FROM alembic_version)"
+)
+SCHEMA = "store schema"
 
 
-def upgrade(connection: Connection) -> None:
-    """Apply every migration that `connection`'s database lacks. Raises StoreError for one of the future."""
-    if _applied(connection) != HEAD:
-        _migrate(connection)
+def version_found(version: str, readable_from: str = "") -> Finding:
+    """Return what it means that a store is of this version, and may be opened from that one on."""
+    if version > HEAD and _is_readable(readable_from):
+        return good(SCHEMA, f"version {version}, of a newer relay; this one works with it")
+    if version > HEAD:
+        found = f"version {version}, of a newer relay; this one knows {HEAD}"
+        return wrong(SCHEMA, found, "Run the newer version of relay.")
+    later = "" if version == HEAD else f"; relay brings it to {HEAD} when it starts"
+    return good(SCHEMA, f"version {version}{later}")
+
+
+def upgrade(connection: Connection) -> bool:
+    """Apply every migration that `connection`'s database lacks; return whether there was any.
+
+    One of the future is left as it is, where it says that this version works with it. Raises StoreError.
+    """
+    applied = _applied(connection)
+    if _is_workable(connection, applied):
+        return False
+    if applied is not None and applied > HEAD:
+        raise _too_new(applied)
+    _migrate(connection)
+    return True
+
+
+def refuse_other(connection: Connection) -> None:
+    """Raise StoreError where `connection`'s database is of a version that this one does not work with."""
+    applied = _applied(connection)
+    if _is_workable(connection, applied):
+        return
+    if applied is not None and applied > HEAD:
+        raise _too_new(applied)
+    raise StoreError(
+        f"it is of an older relay (schema {applied or 'none'}), and this one works with {HEAD}",
+        "Start relay of this version first, which brings it there, or use the version that it is of.",
+    )
+
+
+def _too_new(applied: str) -> StoreError:
+    return StoreError(
+        f"a newer version of relay wrote it (schema {applied}; this one knows {HEAD})", "Run that version."
+    )
+
+
+def _is_workable(connection: Connection, applied: str | None) -> bool:
+    """Return whether a store needs no migration: it is of this version, or newer and says so."""
+    if applied is None or applied < HEAD:
+        return False
+    return applied == HEAD or _is_readable(connection.scalar(text(READABLE)) or "")
+
+
+def declare(connection: Connection) -> None:
+    """Have the store say which versions of relay work with it, now that it is of this one."""
+    connection.execute(text("DELETE FROM settings WHERE name LIKE 'readable_from/%'"))
+    row = {"name": f"readable_from/{HEAD}", "value": _READABLE_FROM}
+    connection.execute(text("INSERT INTO settings (name, value) VALUES (:name, :value)"), row)
+
+
+def _is_readable(readable_from: str) -> bool:
+    return bool(readable_from) and readable_from <= HEAD
 
 
 def _applied(connection: Connection) -> str | None:
@@ -32,6 +96,9 @@ def _migrate(connection: Connection) -> None:
     configuration = Config()
     configuration.set_main_option("script_location", str(_MIGRATIONS))
     configuration.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":
+        # What changes a large table takes as long as it takes.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
     try:
         command.upgrade(configuration, "head")
     except CommandError as problem:

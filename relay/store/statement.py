@@ -4,33 +4,73 @@ SQLAlchemy looks up the compiled form, binds and result of a statement anew at e
 costs several times what SQLite takes for one row. The SQL, and the errors, are the ones it would give.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy import ClauseElement, Connection, Dialect, Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 
-@dataclass(frozen=True)
-class _Bind:
-    """One parameter in its place: what it is unless given, and how the driver wants it."""
+class Found(Protocol):
+    """What a statement gave, as a driver's cursor has it."""
 
-    name: str
-    default: Any
-    convert: Callable[[Any], Any] | None
+    @property
+    def rowcount(self) -> int:
+        """How many rows it wrote."""
 
-    def value(self, values: Mapping[str, Any]) -> Any:
-        value = values.get(self.name, self.default)
-        return value if self.convert is None else self.convert(value)
+    def fetchone(self) -> Any:
+        """Return the next row, None behind the last one."""
+
+    def fetchall(self) -> Sequence[Any]:
+        """Return the rows that are left."""
 
 
-@dataclass(frozen=True)
-class _Written:
-    sql: str
-    binds: tuple[_Bind, ...]
+Then = Callable[[Found], None]
+
+
+# One parameter in its place: its name, what it is unless given, and how the driver wants it. A bare tuple,
+# which is taken apart several times as fast as one with names.
+Bind = tuple[str, Any, Callable[[Any], Any] | None]
+
+
+def bound(binds: Iterable[Bind], values: Mapping[str, Any]) -> list[Any]:
+    """Return the parameters as the driver wants them."""
+    given = values.get
+    return [
+        given(name, default) if convert is None else convert(given(name, default))
+        for name, default, convert in binds
+    ]
+
+
+class Written(Protocol):
+    """A statement as an engine takes it. A dialect that has a way of its own makes it by `written`."""
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Found:
+        """Run it and return what it gave. Raises the driver's errors."""
+
+    def leave(self, connection: Connection, values: Mapping[str, Any], then: Then | None) -> None:
+        """Have it run, and perhaps do not wait for that. Raises the driver's errors."""
+
+
+class _AtOnce:
+    """Run by a cursor of the driver, which takes parameters by their place."""
+
+    def __init__(self, sql: str, binds: tuple[Bind, ...]) -> None:
+        self._sql = sql
+        self._binds = binds
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Found:
+        cursor = connection.connection.cursor()
+        cursor.execute(self._sql, bound(self._binds, values))
+        return cursor
+
+    def leave(self, connection: Connection, values: Mapping[str, Any], then: Then | None) -> None:
+        cursor = connection.connection.cursor()
+        cursor.execute(self._sql, bound(self._binds, values))
+        if then is not None:
+            then(cursor)
 
 
 class Statement:
@@ -42,29 +82,89 @@ class Statement:
     def __init__(self, statement: ClauseElement, columns: Iterable[str] = ()) -> None:
         self._statement = statement
         self._columns = tuple(columns)
-        self._written: dict[str, _Written] = {}
+        self._written: dict[str, Written] = {}
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> DBAPICursor:
-        """Run it with `values` and return the driver's cursor. Raises DBAPIError."""
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Found:
+        """Run it with `values` and return what it gave. Raises DBAPIError."""
         dialect = connection.dialect
         written = self._written.get(dialect.name) or self._write(dialect)
-        cursor = connection.connection.cursor()
         try:
-            cursor.execute(written.sql, [bind.value(values) for bind in written.binds])
+            return written.run(connection, values)
         except dialect.loaded_dbapi.Error as problem:
-            # Without the values: people's words and secrets are among them.
-            raise DBAPIError.instance(
-                written.sql, None, problem, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
-            ) from problem
-        return cursor
+            raise self.failed(dialect, problem) from problem
 
-    def _write(self, dialect: Dialect) -> _Written:
+    def leave(self, connection: Connection, values: Mapping[str, Any], then: Then | None = None) -> None:
+        """Have it run with `values` before the next one, and do not wait for that; `then` gets what it gave.
+
+        Nothing that reads sees the difference. But an error may show later, where the next statement is run
+        or the works end, and `then` may be called as late. Raises DBAPIError.
+        """
+        dialect = connection.dialect
+        written = self._written.get(dialect.name) or self._write(dialect)
+        try:
+            written.leave(connection, values, then)
+        except dialect.loaded_dbapi.Error as problem:
+            raise self.failed(dialect, problem) from problem
+
+    @staticmethod
+    def failed(dialect: Dialect, problem: Exception) -> DBAPIError:
+        """Return the error as SQLAlchemy would raise it.
+
+        Without the values: people's words and secrets are among them.
+        """
+        error = dialect.loaded_dbapi.Error
+        made = DBAPIError.instance(None, None, problem, error, hide_parameters=True, dialect=dialect)
+        return cast("DBAPIError", made)
+
+    def _write(self, dialect: Dialect) -> Written:
         compiled = cast(
             "SQLCompiler", self._statement.compile(dialect=dialect, column_keys=self._columns or None)
         )
-        binds = []
-        for name in compiled.positiontup or ():
+        # SQLite's driver takes parameters by their place; for PostgreSQL they are written by their name.
+        by_name, sql = not compiled.positional, str(compiled)
+        named = [name for name in compiled.binds if f"%({name})s" in sql]
+        binds: list[Bind] = []
+        for name in named if by_name else compiled.positiontup or ():
             bind = compiled.binds[name]
             convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            binds.append(_Bind(name, bind.value, convert))
-        return self._written.setdefault(dialect.name, _Written(str(compiled), tuple(binds)))
+            binds.append((name, bind.value, convert))
+        made: Written = getattr(dialect, "written", _AtOnce)(sql, tuple(binds))
+        return self._written.setdefault(dialect.name, made)
+
+
+class Reading(Statement):
+    """A query whose rows come as SQLAlchemy would give them, each value by the name of its column."""
+
+    def __init__(self, query: "Select[Any]") -> None:
+        super().__init__(query)
+        self._query = query
+        self._loads: dict[str, Callable[[Any], Any]] = {}
+
+    def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Return the rows. Raises DBAPIError."""
+        dialect = connection.dialect
+        load = self._loads.get(dialect.name) or self._loads.setdefault(dialect.name, self._load(dialect))
+        return [load(row) for row in self.run(connection, values).fetchall()]
+
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """Return the first row, None where there is none. Raises DBAPIError."""
+        rows = self.all(connection, values)
+        return rows[0] if rows else None
+
+    def _load(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Return what makes a row of what the driver gives: once asked for, for it takes a while."""
+        columns = tuple(self._query.selected_columns)
+        made = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]  # noqa: PYI024
+        found = [
+            (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
+            for place, column in enumerate(columns)
+        ]
+        conversions = [(place, convert) for place, convert in found if convert is not None]
+
+        def load(row: Any) -> Any:
+            values = list(row)
+            for place, convert in conversions:
+                values[place] = convert(values[place])
+            return made._make(values)
+
+        return load

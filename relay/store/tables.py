@@ -1,5 +1,6 @@
-"""The tables. `team_id` stands in each, so that no workspace ever reads another's rows."""
+"""The tables. `team_id` stands in each that holds anything of a workspace's, so that none reads another's."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,9 +36,48 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment_of(value)
 
 
+def moment_of(kept: int) -> datetime:
+    """Return the moment that a column of instants keeps."""
+    return _EPOCH + timedelta(microseconds=kept)
+
+
+# Of SQLite every whole number is as large as it has to be, and only INTEGER numbers its rows.
+Whole = Integer().with_variant(BigInteger(), "postgresql")
+
+
+class WrittenJson(TypeDecorator[Any]):
+    """JSON as text, where the engine's own type takes only what every JSON is: no Infinity, no lone half."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, *, none_as_null: bool = False) -> None:
+        super().__init__()
+        self.none_as_null = none_as_null
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None and self.none_as_null else compact(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        return None if value is None else json.loads(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def compact(value: Any) -> str:
+    """Return JSON without blanks."""
+    return _ENCODER.encode(value)
+
+
+Json = JSON().with_variant(WrittenJson(), "postgresql")
+_JSON_OR_NULL = JSON(none_as_null=True).with_variant(WrittenJson(none_as_null=True), "postgresql")
+
+# PostgreSQL's partial indexes have the same conditions, which stand in the migrations alone: naming them
+# here would load its dialect at every start.
 metadata = MetaData()
 
 settings = Table(
@@ -56,6 +96,9 @@ seen = Table(
     Index("seen_by_age", "seen_at"),
     sqlite_with_rowid=False,
 )
+
+_SECRET = text("response_url IS NOT NULL")
+_THREADED = text("thread_ts IS NOT NULL")
 
 messages = Table(
     "messages",
@@ -77,14 +120,13 @@ messages = Table(
     Column("created_at", Instant, nullable=False),
     Column("settled_at", Instant),
     Column("turn_ended", Boolean, nullable=False),
-    Index("messages_with_secret", "created_at", sqlite_where=text("response_url IS NOT NULL")),
-    Index("messages_by_thread", "channel_id", "thread_ts", sqlite_where=text("thread_ts IS NOT NULL")),
+    Index("messages_with_secret", "created_at", sqlite_where=_SECRET),
+    Index("messages_by_thread", "channel_id", "thread_ts", sqlite_where=_THREADED),
     Index(
         "messages_in_turn",
         "environment",
         "conversation_id",
         sqlite_where=text("turn_ended = 0"),
-        postgresql_where=text("NOT turn_ended"),
     ),
 )
 
@@ -107,18 +149,19 @@ conversations = Table(
 
 _LIVE = text("state IN ('pending', 'sending')")
 _DUE = text("next_attempt_at IS NOT NULL")
+_LEASED = text("lease_until IS NOT NULL")
 
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Whole, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("team_id", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("ordering_key", String, nullable=False),
     Column("subject_id", String, nullable=False),
     Column("environment", String, nullable=False),
-    Column("body", JSON, nullable=False),
+    Column("body", Json, nullable=False),
     Column("state", String, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("uncertain", Boolean, nullable=False),
@@ -130,12 +173,20 @@ deliveries = Table(
     Column("next_attempt_at", Instant),
     Column("lease_until", Instant),
     Column("settled_at", Instant),
-    Column("receipt", JSON, nullable=False),
+    Column("receipt", Json, nullable=False),
     Column("last_error", Text, nullable=False),
-    Index("deliveries_live_by_key", "ordering_key", "seq", sqlite_where=_LIVE, postgresql_where=_LIVE),
-    Index("deliveries_due", "next_attempt_at", sqlite_where=_DUE, postgresql_where=_DUE),
-    Index("deliveries_leased", "lease_until", sqlite_where=text("lease_until IS NOT NULL")),
+    Index("deliveries_live_by_key", "ordering_key", "seq", sqlite_where=_LIVE),
+    Index("deliveries_due", "next_attempt_at", sqlite_where=_DUE),
+    Index("deliveries_leased", "lease_until", sqlite_where=_LEASED),
     Index("deliveries_by_subject", "subject_id", "kind"),
+    # What waits for its environment to be back: of a kind, in the order it came.
+    Index(
+        "deliveries_held_back",
+        "environment",
+        "kind",
+        "seq",
+        sqlite_where=text("away IS 1 AND next_attempt_at IS NOT NULL"),
+    ),
 )
 
 _OPEN = text("state IN ('pending', 'decided', 'failed', 'expired')")
@@ -155,10 +206,10 @@ approvals = Table(
     Column("input_hash", String, nullable=False),
     Column("occurrence", Integer, nullable=False),
     Column("tool_name", String, nullable=False),
-    Column("tool_input", JSON, nullable=False),
-    Column("diffs", JSON, nullable=False),
+    Column("tool_input", Json, nullable=False),
+    Column("diffs", Json, nullable=False),
     Column("words", Text, nullable=False),
-    Column("requesters", JSON, nullable=False),
+    Column("requesters", Json, nullable=False),
     Column("message_id", String),
     Column("state", String, nullable=False),
     Column("approve", Boolean),
@@ -166,21 +217,21 @@ approvals = Table(
     Column("decided_by", String),
     Column("decided_at", Instant),
     Column("epoch", String, nullable=False),
-    Column("event_seq", Integer, nullable=False),
+    Column("event_seq", Whole, nullable=False),
     Column("gone_at", Instant),
     Column("sent", Boolean, nullable=False),
     Column("note", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("ask", JSON, nullable=False, server_default="{}"),
-    Column("channels", JSON, nullable=False, server_default="[]"),
+    Column("ask", Json, nullable=False, server_default="{}"),
+    Column("channels", Json, nullable=False, server_default="[]"),
     Column("code", String, nullable=False, server_default=""),
     Column("shown_hash", String, nullable=False, server_default=""),
-    Column("edited_input", JSON(none_as_null=True)),
+    Column("edited_input", _JSON_OR_NULL),
     Column("edited_by", String, nullable=False, server_default=""),
-    Column("suggestions", JSON, nullable=False, server_default="[]"),
+    Column("suggestions", Json, nullable=False, server_default="[]"),
     # What a decision may have besides: a changed input, an output, whose votes made it.
-    Column("decision", JSON(none_as_null=True)),
+    Column("decision", _JSON_OR_NULL),
     Column("expires_at", Instant),
     Column("nudge_at", Instant),
     Column("nudges", Integer, nullable=False, server_default="0"),
@@ -188,11 +239,11 @@ approvals = Table(
     Column("silent_since", Instant),
     Column("snoozed_until", Instant),
     Column("snoozed_by", String, nullable=False, server_default=""),
-    Index("approvals_nudged", "nudge_at", sqlite_where=_NUDGED, postgresql_where=_NUDGED),
-    Index("approvals_by_code", "team_id", "code", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("approvals_nudged", "nudge_at", sqlite_where=_NUDGED),
+    Index("approvals_by_code", "team_id", "code", sqlite_where=_OPEN),
     # Of those that are over as well; not by workspace first: the other one is read for all that waits.
     Index("approvals_by_any_code", "code", "team_id"),
-    Index("approvals_by_decision", "team_id", "decided_at", sqlite_where=_DECIDED, postgresql_where=_DECIDED),
+    Index("approvals_by_decision", "team_id", "decided_at", sqlite_where=_DECIDED),
     UniqueConstraint(
         "environment", "agent_id", "conversation_id", "tool_call_id", "occurrence", name="approvals_identity"
     ),
@@ -202,7 +253,6 @@ approvals = Table(
         "agent_id",
         "conversation_id",
         sqlite_where=_OPEN,
-        postgresql_where=_OPEN,
     ),
     Index(
         "approvals_on_the_way",
@@ -210,7 +260,6 @@ approvals = Table(
         "agent_id",
         "conversation_id",
         sqlite_where=_ON_THE_WAY,
-        postgresql_where=_ON_THE_WAY,
     ),
 )
 
@@ -220,7 +269,7 @@ copies = Table(
     Column("id", String, primary_key=True),
     Column("team_id", String, nullable=False),
     Column("approval_id", String, nullable=False),
-    Column("places", JSON, nullable=False),
+    Column("places", Json, nullable=False),
     Column("channel_id", String),
     Column("ts", String),
     Index("copies_by_approval", "approval_id"),
@@ -251,7 +300,7 @@ grants = Table(
     Column("tool_name", String, nullable=False),
     # Which inputs: by their hash, or by a pattern for each of their values.
     Column("input_hash", String, nullable=False),
-    Column("patterns", JSON, nullable=False),
+    Column("patterns", Json, nullable=False),
     Column("rule", String, nullable=False),
     Column("approval_id", String, nullable=False),
     Column("granted_by", String, nullable=False),
@@ -261,7 +310,7 @@ grants = Table(
     Column("most_uses", Integer, nullable=False),
     Column("revoked_at", Instant),
     Column("revoked_by", String, nullable=False, server_default=""),
-    Column("approvers", JSON, nullable=False),
+    Column("approvers", Json, nullable=False),
     Index("grants_by_tool", "environment", "agent_id", "conversation_id", "tool_name", "expires_at"),
     Index("grants_by_end", "team_id", "expires_at"),
 )
@@ -289,16 +338,59 @@ stops = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+# Who installed the app; of an org-wide installation `team_id` is the organisation's. Tokens are sealed.
+installations = Table(
+    "installations",
+    metadata,
+    Column("team_id", String, primary_key=True),
+    Column("enterprise_id", String),
+    Column("is_org", Boolean, nullable=False),
+    Column("covered_by", String),
+    Column("name", String, nullable=False),
+    Column("bot_user_id", String, nullable=False),
+    Column("bot_id", String, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("installed_by", String, nullable=False),
+    Column("installed_at", Instant, nullable=False),
+    Column("sealed_bot", Text, nullable=False),
+    Column("sealed_refresh", Text, nullable=False),
+    Column("expires_at", Instant),
+    Column("refresh_begun_at", Instant),
+    Column("revoked_at", Instant),
+    Column("revoked_why", String, nullable=False),
+)
+
+# The digest of each state that an install has used up, until it would be too old anyway.
+install_states = Table(
+    "install_states",
+    metadata,
+    Column("state", String, primary_key=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Who holds the sockets of an environment, and which relays are alive; see domain/leases.py.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    # Empty: nobody, since it was released.
+    Column("holder", String, nullable=False),
+    Column("epoch", Whole, nullable=False),
+    Column("until", Instant, nullable=False),
+    # Of a relay: the environments of its configuration.
+    Column("serves", Json, nullable=False, server_default="[]"),
+)
+
 audit = Table(
     "audit",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Whole, primary_key=True, autoincrement=True),
     Column("team_id", String, nullable=False),
     Column("at", Instant, nullable=False),
     Column("action", String, nullable=False),
     Column("actor", String, nullable=False),
     Column("subject_id", String, nullable=False),
-    Column("facts", JSON, nullable=False),
+    Column("facts", Json, nullable=False),
     # Which writer's chain, its place there, and what signs it with all before it; empty: from before chains.
     Column("chain", String, nullable=False, server_default=""),
     Column("number", Integer, nullable=False, server_default="0"),

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from relay.domain.audit import Keys
 from relay.domain.runtime import Runtime
@@ -16,15 +15,26 @@ from relay.store.audit import Audit, Chain
 from relay.store.backlog import Backlog, backlog
 from relay.store.conversations import Conversations
 from relay.store.deliveries import Deliveries
+from relay.store.delivery_pages import DeliveryPages
+from relay.store.dialects import upsert
 from relay.store.grants import Grants
+from relay.store.held_back import HeldBack
 from relay.store.inbox import Inbox
+from relay.store.installations import Installations
+from relay.store.leases import Leases
 from relay.store.live_posts import LivePosts, Stops
 from relay.store.messages import Messages
 from relay.store.statement import Statement
+from relay.store.texts import Texts
 from relay.store.tool_runs import ToolRuns
 from relay.store.votes import Votes
 
 _SEE = Statement(upsert(tables.seen).on_conflict_do_nothing(), columns=["team_id", "key", "seen_at"])
+_SEEN = Statement(
+    select(tables.seen.c.key).where(
+        tables.seen.c.team_id == bindparam("team"), tables.seen.c.key == bindparam("which")
+    )
+)
 _FORGET = tables.seen.delete().where(tables.seen.c.seen_at < bindparam("before"))
 _TOUCHED = upsert(tables.settings)
 _TOUCH = _TOUCHED.on_conflict_do_update(index_elements=["name"], set_={"value": _TOUCHED.excluded.value})
@@ -38,6 +48,7 @@ class Transaction:
     """One transaction: everything in it becomes durable together, or nothing of it."""
 
     figures: tuple[Figure, ...] = ()
+    trace = ""  # of what is done here: each delivery that is added goes on with it
 
     def __init__(self, connection: Connection, chain: Chain | None = None) -> None:
         self._connection = connection
@@ -45,7 +56,17 @@ class Transaction:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self._connection)
+        deliveries = Deliveries(self._connection)
+        deliveries.trace = self.trace
+        return deliveries
+
+    @cached_property
+    def held_back(self) -> HeldBack:
+        return HeldBack(self._connection)
+
+    @cached_property
+    def delivery_pages(self) -> DeliveryPages:
+        return DeliveryPages(self._connection)
 
     @cached_property
     def messages(self) -> Messages:
@@ -72,6 +93,10 @@ class Transaction:
         return Votes(self._connection)
 
     @cached_property
+    def texts(self) -> Texts:
+        return Texts(self._connection)
+
+    @cached_property
     def tool_runs(self) -> ToolRuns:
         return ToolRuns(self._connection)
 
@@ -83,6 +108,14 @@ class Transaction:
     def stops(self) -> Stops:
         return Stops(self._connection)
 
+    @cached_property
+    def installations(self) -> Installations:
+        return Installations(self._connection)
+
+    @cached_property
+    def leases(self) -> Leases:
+        return Leases(self._connection)
+
     @property
     def wakes(self) -> bool:
         """Whether something was left here that may be delivered at once."""
@@ -93,15 +126,18 @@ class Transaction:
         """Whether it is something that people or the agent wait for now."""
         return "deliveries" in self.__dict__ and self.deliveries.urgent
 
+    @property
+    def serves(self) -> bool:
+        """Whether it was changed here who is served, or by which tokens."""
+        return "installations" in self.__dict__ and self.installations.changed
+
     def first_time(self, team_id: str, key: str, now: datetime) -> bool:
         """Return whether `key` was not seen before in this workspace, and remember it."""
         return _SEE.run(self._connection, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
 
     def seen_before(self, team_id: str, key: str) -> bool:
         """Return whether `key` was seen before in this workspace, without remembering it."""
-        seen = tables.seen.c
-        query = select(seen.key).where(seen.team_id == team_id, seen.key == key)
-        return self._connection.execute(query).first() is not None
+        return _SEEN.run(self._connection, {"team": team_id, "which": key}).fetchone() is not None
 
     def forget_seen(self, before: datetime) -> int:
         """Forget the keys seen before `before` and return how many they were."""

@@ -3,17 +3,21 @@
 from collections.abc import Collection
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from relay.domain.votes import Vote
+from relay.store.dialects import upsert
+from relay.store.statement import Reading, Statement
 from relay.store.tables import votes as t
 
 _GIVEN = upsert(t)
-_GIVE = _GIVEN.on_conflict_do_update(
-    index_elements=["approval_id", "user_id"],
-    set_={name: _GIVEN.excluded[name] for name in ("approve", "reason", "shown_hash", "voted_at")},
+_GIVE = Statement(
+    _GIVEN.on_conflict_do_update(
+        index_elements=["approval_id", "user_id"],
+        set_={name: _GIVEN.excluded[name] for name in ("approve", "reason", "shown_hash", "voted_at")},
+    ),
+    columns=[column.name for column in t.c],
 )
-_OF = select(t).where(t.c.approval_id == bindparam("approval")).order_by(t.c.voted_at)
+_OF = Reading(select(t).where(t.c.approval_id == bindparam("approval")).order_by(t.c.voted_at))
 
 
 class Votes:
@@ -33,7 +37,7 @@ class Votes:
             "shown_hash": vote.shown_hash,
             "voted_at": vote.voted_at,
         }
-        self._connection.execute(_GIVE, row)
+        _GIVE.leave(self._connection, row)
 
     def withdraw(self, approval_id: str, user_ids: Collection[str]) -> None:
         """Forget what these people voted on a request."""
@@ -42,5 +46,5 @@ class Votes:
 
     def of(self, approval_id: str) -> list[Vote]:
         """Return the votes on a request, the oldest first."""
-        rows = self._connection.execute(_OF, {"approval": approval_id})
+        rows = _OF.all(self._connection, {"approval": approval_id})
         return [Vote(row.user_id, row.approve, row.reason, row.shown_hash, row.voted_at) for row in rows]

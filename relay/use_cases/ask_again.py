@@ -55,8 +55,8 @@ def pressed(tx: Transaction, press: Press, now: datetime) -> Approval | None:
     team_id = press.listener.team_id
     if not tx.first_time(team_id, press.key, now):
         return None
-    approval = tx.approvals.get(press.approval_id)
-    if approval is not None and approval.team_id == team_id:
+    approval = tx.approvals.theirs(team_id, press.approval_id)
+    if approval is not None:
         return approval
     whisper(tx, press.listener, Sentence.UNKNOWN_CARD, now)
     return None

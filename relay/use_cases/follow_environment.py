@@ -44,7 +44,7 @@ def record_evidence(
         _remember_position(tx, approval, sighting)
         if state is State.DELIVERED and (form := approvals.form_of(approval.decision, evidence)):
             tx.approvals.change(approval.id, {"note": form})
-    _move(tx, approval, state, now)
+    move(tx, approval, state, now)
 
 
 def _note_run(
@@ -80,7 +80,7 @@ def record_pending(
             continue
         if approval.gone_at is None:
             _mark_gone(tx, approval, sighting, now)
-        _move(tx, approval, approvals.after_gone(approval), now)
+        move(tx, approval, approvals.after_gone(approval), now)
 
 
 def still_to_send(tx: Transaction, claimed: Delivery, now: datetime) -> bool:
@@ -99,7 +99,7 @@ def still_to_send(tx: Transaction, claimed: Delivery, now: datetime) -> bool:
         tx.deliveries.finish(delivery.id, DeliveryState.FAILED, now, "no longer asked")
     else:
         tx.approvals.change(approval.id, {"sent": False})
-        _move(tx, approval, State.WITHDRAWN, now)
+        move(tx, approval, State.WITHDRAWN, now)
     return False
 
 
@@ -124,7 +124,7 @@ def pass_time(tx: Transaction, now: datetime, rest_only: Collection[str] = ()) -
     for approval in tx.approvals.gone_before(now - GRACE):
         if _may_yet_start(tx, approval, now):
             continue
-        _move(tx, approval, approvals.after_silence(approval, now), now)
+        move(tx, approval, approvals.after_silence(approval, now), now)
     answer_silence(tx, now, rest_only)
     pass_silence(tx, now)
     tx.forget_seen(now - timedelta(days=1))
@@ -151,7 +151,8 @@ def end_turn(tx: Transaction, message_ids: Collection[str]) -> None:
     tx.messages.end_turn(tuple(message_ids))
 
 
-def _move(tx: Transaction, approval: Approval, state: State, now: datetime) -> None:
+def move(tx: Transaction, approval: Approval, state: State, now: datetime) -> None:
+    """Let a request be in another state, with all that hangs on it."""
     if state is approval.state:
         return
     tx.approvals.change(approval.id, {"state": state})

@@ -99,8 +99,8 @@ def revoke_grant(tx: Transaction, revoking: Revoking, rights: Rights, now: datet
     person, listener = revoking.person, revoking.listener
     if not tx.first_time(listener.team_id, revoking.key, now):
         return False
-    grant = tx.grants.get(revoking.grant_id)
-    if grant is None or grant.team_id != listener.team_id:
+    grant = tx.grants.theirs(listener.team_id, revoking.grant_id)
+    if grant is None:
         whisper(tx, listener, Sentence.GRANT_OVER, now)
         return False
     verdict = may_revoke(rights, grant, tx.approvals.get(grant.approval_id), person)

@@ -10,16 +10,21 @@ PAGE = 100
 
 
 def past_approvals(tx: Transaction, since: datetime, after_id: str, most: int = PAGE) -> dict[str, Any]:
-    """Return the next requests made `since`, oldest first, and after which one there may be more."""
+    """Return the next requests made `since`, oldest first, and after which one there may be more.
+
+    Of those whose inputs were removed only the number is told: no rule can be tried on them.
+    """
     found = tx.approvals.past(since, after_id, most)
     after = found[-1].id if len(found) == most else ""
-    return {"approvals": [_written(approval) for approval in found], "after": after}
+    kept = [_written(approval) for approval in found if not approval.removed]
+    return {"approvals": kept, "removed": len(found) - len(kept), "after": after}
 
 
 def _written(approval: Approval) -> dict[str, Any]:
     action, rule = _ruled(approval)
     return {
         "id": approval.id,
+        "team_id": approval.team_id,
         "created_at": approval.created_at.isoformat(timespec="milliseconds"),
         "environment": approval.asked.environment,
         "channels": list(approval.channels),

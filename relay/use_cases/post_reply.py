@@ -70,6 +70,13 @@ def post_ending(tx: Transaction, message_ids: Collection[str], ending: str, *, n
         tx.stops.forget(message_ids)
 
 
+def post_dropped(tx: Transaction, reply: Delivery, now: datetime) -> None:
+    """Have it said under the messages that a reply answers that its words were given up."""
+    for message in tx.messages.some((reply.subject_id, *reply.body.get("together", ()))):
+        if message.team_id == reply.team_id:  # what was streamed of them is finished by that
+            _add(tx, message, {"ending": "dropped", "stream": reply.body["stream"]}, now)
+
+
 def _first_time(tx: Transaction, message_ids: Collection[str], key: str, now: datetime) -> list[Message]:
     messages = tx.messages.some(tuple(message_ids)) if message_ids else []
     return [one for one in messages if tx.first_time(one.team_id, f"{key}/{one.id}", now)]

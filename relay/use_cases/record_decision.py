@@ -117,8 +117,8 @@ def _admitted(
     team_id = click.listener.team_id
     if not tx.first_time(team_id, click.key, now):
         return None, Taken(Recorded.AGAIN)
-    approval = tx.approvals.get(click.approval_id)
-    if approval is None or approval.team_id != team_id:
+    approval = tx.approvals.theirs(team_id, click.approval_id)
+    if approval is None:
         return None, Taken(Recorded.REFUSED, Sentence.UNKNOWN_CARD)
     own_card = _learn_copy(tx, approval, click, now)
     refusal = _refusal(approval, click, answer, authority, own_card=own_card)
@@ -278,7 +278,7 @@ def _learn_copy(tx: Transaction, approval: Approval, click: Click, now: datetime
     copies = tx.approvals.copies(approval.id)
     if any((copy.channel_id, copy.ts) == place for copy in copies):
         return True
-    if tx.approvals.copy_at(*place) is not None:
+    if tx.approvals.copy_at(approval.team_id, *place) is not None:
         return False
     lost = next((copy for copy in copies if copy.ts is None and copy.places[:1] == place[:1]), None)
     if lost is not None:

@@ -41,7 +41,7 @@ def call_off(tx: Transaction, approval: Approval, now: datetime) -> None:
     if approval.state in (State.PENDING, State.EXPIRED) or approval.silent_since is None:
         return  # of what nobody was called to there is none
     for call in tx.deliveries.of_subject(approval.id, Kind.REMINDER):
-        if call.body["user_id"] and call.receipt.get("ts") and "stands" not in call.body:
+        if call.body.get("user_id") and call.receipt.get("ts") and "stands" not in call.body:
             # Kept in the body: a receipt is another one after every attempt.
             tx.deliveries.change_body(call.id, {**call.body, "stands": dict(call.receipt)})
             tx.deliveries.reopen(call.id, now, now + REMINDER_DEADLINE)

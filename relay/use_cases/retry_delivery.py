@@ -10,6 +10,7 @@ from relay.domain.people import Person
 from relay.domain.policy import Rights, may_send
 from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards
+from relay.use_cases.refresh_status import refresh_status
 from relay.use_cases.whisper import Listener, Sentence, whisper
 
 
@@ -35,8 +36,8 @@ def record_retry(tx: Transaction, click: RetryClick, rights: Rights, now: dateti
     failed = [
         delivery
         for kind in kinds
-        for delivery in tx.deliveries.of_subject(click.subject_id, kind)
-        if delivery.state is DeliveryState.FAILED and delivery.team_id == click.listener.team_id
+        for delivery in tx.deliveries.theirs(click.listener.team_id, click.subject_id, kind)
+        if delivery.state is DeliveryState.FAILED
     ]
     retried = [delivery for delivery in failed if retry_delivery(tx, delivery, click.person.user_id, now)]
     whisper(tx, click.listener, Sentence.RETRYING if retried else Sentence.NOTHING_TO_RETRY, now)
@@ -55,7 +56,7 @@ def retry_delivery(tx: Transaction, delivery: Delivery, actor: str, now: datetim
     if decides and (approval is None or approval.state is not State.FAILED):
         return False
     deadline = None if decides else now + MESSAGE_DEADLINE
-    if not delivery.body and delivery.kind in (Kind.WHISPER, Kind.STOP):
+    if not _is_kept(tx, delivery):
         return False
     tx.deliveries.reopen(delivery.id, now, deadline)
     if approval is not None:
@@ -67,9 +68,14 @@ def retry_delivery(tx: Transaction, delivery: Delivery, actor: str, now: datetim
     return True
 
 
+def _is_kept(tx: Transaction, delivery: Delivery) -> bool:
+    """Return whether what it carried is still there: secrets are not for long, texts as long as is set."""
+    if delivery.kind is Kind.ROOT:
+        message = tx.messages.get(delivery.subject_id)
+        return message is not None and message.text != ""
+    return bool(delivery.body) or delivery.kind in (Kind.STATUS, Kind.CARD)
+
+
 def _tell_thread(tx: Transaction, delivery: Delivery, now: datetime) -> None:
     tx.messages.change(delivery.subject_id, {"state": "retrying", "note": "", "settled_at": now})
-    key = f"thread/{delivery.subject_id}"
-    tx.deliveries.add_once(
-        Kind.STATUS, team_id=delivery.team_id, ordering_key=key, subject_id=delivery.subject_id, now=now
-    )
+    refresh_status(tx, delivery.team_id, delivery.subject_id, now)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from relay.domain.approvals import AS_DENIAL, Approval, Decision, State
+from relay.domain.circuits import Held
 from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, Refused, Retry, Settled, settle
 from relay.domain.deliveries import State as DeliveryState
 from relay.domain.room import Room
@@ -11,6 +12,7 @@ from relay.store.transaction import Transaction
 from relay.use_cases.cards import refresh_cards, refresh_copy
 from relay.use_cases.conversations import forget_conversation, stand_in
 from relay.use_cases.post_reply import lead_to_reply
+from relay.use_cases.refresh_status import refresh_status
 from relay.use_cases.remind import call_off
 from relay.use_cases.send_decision import send_decision
 from relay.use_cases.stop_after import hurry_stop
@@ -18,6 +20,7 @@ from relay.use_cases.whisper import Listener, Sentence, whisper
 
 # Trouble shorter than this is nobody's business: the schedule gets over it unseen.
 _ATTEMPTS_IN_SILENCE = 3
+_OF_MESSAGES = frozenset({Kind.MESSAGE, Kind.ROOT, Kind.STATUS, Kind.REPLY})
 
 
 def claim_deliveries(tx: Transaction, most: int, now: datetime, room: Room | None = None) -> list[Delivery]:
@@ -29,6 +32,18 @@ def claim_deliveries(tx: Transaction, most: int, now: datetime, room: Room | Non
     return claimed
 
 
+def tell_held(tx: Transaction, delivery: Delivery, held: Held, now: datetime) -> None:
+    """Tell whom it concerns that a delivery waits untried, once, and end its wait at its deadline."""
+    outcome = Retry(held.reason, said=held.said, away=held.away)
+    settled = Settled(
+        DeliveryState.PENDING, delivery.next_attempt_at, outcome.words, away=held.away, held=True
+    )
+    if delivery.deadline is not None and now >= delivery.deadline:
+        settled = Settled(DeliveryState.FAILED, reason=f"gave up at its deadline; last: {outcome.words}")
+        tx.deliveries.finish(delivery.id, DeliveryState.FAILED, now, settled.reason)
+    _CONSEQUENCES[delivery.kind](tx, delivery, settled, outcome, now)
+
+
 def settle_delivery(
     tx: Transaction, delivery: Delivery, outcome: Outcome, now: datetime, chance: float
 ) -> None:
@@ -38,6 +53,18 @@ def settle_delivery(
     receipt = outcome.receipt if isinstance(outcome, Delivered) else {}
     if tx.deliveries.settle(delivery, settled, now, uncertain=uncertain, receipt=receipt):
         _CONSEQUENCES[delivery.kind](tx, delivery, settled, outcome, now)
+
+
+def spoken_of(tx: Transaction, delivery: Delivery) -> dict[str, str]:
+    """Return the id of the message or request that a delivery speaks of, by its name; of others nothing."""
+    if delivery.kind in _OF_MESSAGES:
+        return {"message_id": delivery.subject_id}
+    if delivery.kind is Kind.CARD:
+        copy = tx.approvals.copy(delivery.subject_id)
+        return {"approval_id": copy.approval_id} if copy is not None else {}
+    if delivery.subject_id == delivery.id:  # a stop that another relay ordered
+        return {}
+    return {} if delivery.kind is Kind.WHISPER else {"approval_id": delivery.subject_id}
 
 
 def _may_have_arrived(delivery: Delivery, outcome: Outcome) -> bool:
@@ -66,13 +93,7 @@ def _after_message(
     )
     _record_message(tx, delivery, state, outcome, now)
     if state != "delivered" or before.state != "queued":
-        tx.deliveries.add_once(
-            Kind.STATUS,
-            team_id=before.team_id,
-            ordering_key=f"thread/{before.id}",
-            subject_id=before.id,
-            now=now,
-        )
+        refresh_status(tx, before.team_id, before.id, now)
 
 
 def _record_message(tx: Transaction, delivery: Delivery, state: str, outcome: Outcome, now: datetime) -> None:
@@ -90,7 +111,7 @@ def _message_state(delivery: Delivery, settled: Settled, outcome: Outcome) -> st
         return settled.state.value
     if isinstance(outcome, Retry) and outcome.away:
         return "away"
-    return "retrying" if delivery.attempts >= _ATTEMPTS_IN_SILENCE else None
+    return "retrying" if settled.held or delivery.attempts >= _ATTEMPTS_IN_SILENCE else None
 
 
 def _after_decision(
@@ -130,7 +151,7 @@ def _decision_note(
     if outcome.away:
         offline = f"{delivery.environment} has been offline since "
         return approval.note if approval.note.startswith(offline) else f"{offline}{now:%H:%M} UTC"
-    return outcome.words if delivery.attempts >= _ATTEMPTS_IN_SILENCE else approval.note
+    return outcome.words if settled.held or delivery.attempts >= _ATTEMPTS_IN_SILENCE else approval.note
 
 
 def _after_answer(
@@ -238,7 +259,7 @@ def _after_card(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcom
     elif isinstance(outcome, Refused):
         approval = tx.approvals.get(copy.approval_id)
         if approval is not None and approval.state is State.PENDING:
-            _next_place(
+            next_place(
                 tx,
                 approval,
                 copy.id,
@@ -248,7 +269,7 @@ def _after_card(tx: Transaction, delivery: Delivery, _: Settled, outcome: Outcom
             )
 
 
-def _next_place(
+def next_place(
     tx: Transaction,
     approval: Approval,
     copy_id: str,

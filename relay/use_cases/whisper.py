@@ -36,6 +36,7 @@ class Sentence(StrEnum):
     GRANT_REVOKED = "grant_revoked"
     GRANT_OVER = "grant_over"
     MAY_NOT_REVOKE = "may_not_revoke"
+    STOP_DROPPED = "stop_dropped"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""A relay without doors: the use cases on a real SQLite file, one transaction each, and all that left it."""
+"""A relay without doors: the use cases on a real store, one transaction each, and all that left it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import event
@@ -15,9 +14,10 @@ from relay.domain.people import Person, Standing
 from relay.domain.policy import Rights
 from relay.domain.rules import Action, Ask, Circle, Ruling
 from relay.domain.runtime import Runtime
+from relay.domain.store_urls import is_database
 from relay.slack.cards import card
 from relay.store.audit import Chain
-from relay.store.engine import sqlite_engine
+from relay.store.opening import place_at
 from relay.store.tables import metadata
 from relay.store.transaction import Transaction
 from relay.use_cases.follow_environment import pass_time, record_evidence, record_pending
@@ -60,7 +60,7 @@ class Attempt:
 class Desk:
     """The relay's side: its store, its clock, what is on its way out, and what its cards say."""
 
-    folder: Path
+    url: str
     now: datetime = datetime(2026, 1, 5, 9, tzinfo=UTC)
     epoch: str = "pair-1"
     attempts: list[Attempt] = field(default_factory=list)
@@ -69,9 +69,10 @@ class Desk:
     keys: int = 0
 
     def __post_init__(self) -> None:
-        self._engine = sqlite_engine(self.folder / "relay.db")
-        event.listen(self._engine, "connect", _do_not_wait_for_the_disk)
-        metadata.create_all(self._engine)
+        self._engine = place_at(self.url).engine
+        if not is_database(self.url):  # a database comes with its tables
+            event.listen(self._engine, "connect", _do_not_wait_for_the_disk)
+            metadata.create_all(self._engine)
         self._read: list[Approval] | None = None
         self._chain = Chain(Keys((b"",)))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,8 +132,8 @@ class Cell:
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Iterator[Cell]:
-    desk = Desk(tmp_path)
+def cell(file_url: str) -> Iterator[Cell]:
+    desk = Desk(file_url)
     audience = Audience(HOME, (PLACE,), KEY, _policy)
     runtime = (RUNTIME.environment, RUNTIME.agent_id, RUNTIME.conversation_id)
     asked = Asked(*runtime, "call-1", "Bash", {"command": "make all"}, (), "")

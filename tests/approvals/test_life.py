@@ -6,7 +6,6 @@ there is known for sure, whatever the relay was told of it, late, twice or not a
 
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -79,7 +78,7 @@ class ApprovalLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
-        self.desk = Desk(Path(self._folder.name))
+        self.desk = Desk(f"sqlite:///{self._folder.name}/relay.db")
         self.device = Device()
         self.known: dict[str, Known] = {}
 

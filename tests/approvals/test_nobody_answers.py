@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -92,8 +91,8 @@ class Silent:
 
 
 @pytest.fixture
-def silent(tmp_path: Path) -> Iterator[Silent]:
-    made = Silent(Desk(tmp_path))
+def silent(store_url: str) -> Iterator[Silent]:
+    made = Silent(Desk(store_url))
     yield made
     made.desk.close()
 

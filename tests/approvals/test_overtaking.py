@@ -1,7 +1,6 @@
 """Frames of the past, and decisions that did not arrive: what a card must not say because of them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ STARTED, FAILED = ("call_1", ToolStarted()), ("call_1", ToolReturned(error=True,
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def desk(store_url: str) -> Iterator[Desk]:
+    made = Desk(store_url)
     yield made
     made.close()
 

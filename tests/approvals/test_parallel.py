@@ -1,7 +1,6 @@
 """Several calls of one turn: none runs before all are decided, and then they run one after the other."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ DONE = ToolReturned(error=False, text="ok")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def desk(store_url: str) -> Iterator[Desk]:
+    made = Desk(store_url)
     yield made
     made.close()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ from tests.approvals.desk import ADA, HOME, RIGHTS, RUNTIME, Desk
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def desk(store_url: str) -> Iterator[Desk]:
+    made = Desk(store_url)
     yield made
     made.close()
 

@@ -1,11 +1,25 @@
 """What must be true when the killing is over; each function returns whatever is not so."""
 
 import json
-import sqlite3
 from collections import defaultdict
 
+from relay.sandbox.environment.frames import NOT_PENDING
 from tests.crash.load import Crowd, tool
+from tests.store.beside import rows
 from tests.world import GRACE, LINUS, World, button, everything
+
+
+def holds(crowd: Crowd) -> None:
+    """Check everything that is promised of a relay that dies."""
+    assert lost(crowd) == []
+    assert arrived_as_two(crowd) == []
+    assert overtaken(crowd) == []
+    assert without_one_root(crowd) == []
+    assert without_one_card(crowd) == []
+    assert without_one_decision(crowd) == []
+    assert run_unasked(crowd) == []
+    assert untrue_cards(crowd) == []
+    assert given_up(crowd.world) == []
 
 
 def lost(crowd: Crowd) -> list[str]:
@@ -38,9 +52,10 @@ def without_one_root(crowd: Crowd) -> list[str]:
     return [typed.text for typed in crowd.typed if len(crowd.roots(typed.text)) != 1]
 
 
-def without_one_card(crowd: Crowd) -> list[str]:
-    """Return the tool calls that have no card, or several."""
-    return [tool(number) for number in range(crowd.clicks) if len(crowd.cards(number)) != 1]
+def without_one_card(crowd: Crowd) -> list[tuple[str, list[str]]]:
+    """Return the tool calls that have no card, or several, with when each was posted."""
+    cards = {tool(number): [one.ts for one in crowd.cards(number)] for number in range(crowd.clicks)}
+    return [(call, posted) for call, posted in cards.items() if len(posted) != 1]
 
 
 def without_one_decision(crowd: Crowd) -> list[str]:
@@ -79,11 +94,14 @@ def untrue_cards(crowd: Crowd) -> list[str]:
 
 
 def given_up(world: World) -> list[str]:
-    """Return the deliveries that failed for good, but for decisions that nobody waited for any more."""
-    reading = sqlite3.connect(f"file:{world.folder}/relay.db?mode=ro", uri=True)
-    rows = reading.execute(
-        "select kind, last_error from deliveries where state = 'failed' and last_error != 'no longer asked'"
-    )
-    found = [json.dumps(row) for row in rows]
-    reading.close()
-    return found
+    """Return the deliveries that failed for good, but for decisions that nobody waited for any more.
+
+    An answer follows a decision that may not have arrived: where it had, the device says so.
+    """
+    failed = """
+        SELECT kind, last_error FROM deliveries
+        WHERE state = 'failed' AND last_error NOT IN ('no longer asked', 'unconfirmed')
+    """
+    arrived = ("answer", f"the device did not take the answer: {NOT_PENDING}")
+    found = rows(world.variables["RELAY_STORE_URL"], failed)
+    return [json.dumps(row) for row in found if tuple(row) != arrived]

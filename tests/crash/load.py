@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import itertools
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from relay.sandbox.environment import Step, Turn, UseTool
 from relay.sandbox.slack.workspace import Message
-from tests.crash.relay_process import KILLED, SERVE, RelayProcess, running
+from tests.crash.relay_process import KILLED, SERVE, RelayProcess, doomed, running
 from tests.world import ADA, APPROVALS, GRACE, LINUS, OPS, World, button, everything
+
+Doom = tuple[str, int]  # the point at which a relay dies, and at which pass
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Crowd:
     world: World
     commands: int
     clicks: int
+    longer: float = 0.0  # than usual it may take: seconds of a trouble
     up: asyncio.Event = field(default_factory=asyncio.Event)
     typed: list[Typed] = field(default_factory=list)
 
@@ -44,7 +48,7 @@ class Crowd:
     async def run(self) -> None:
         """Click on each card as it comes, and type commands all the while."""
         each = self.commands // self.clicks
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(100 + self.longer):
             for number in range(self.clicks):
                 typing = (self.type(number * each + more) for more in range(each))
                 await asyncio.gather(*typing, self._answer(number))
@@ -61,7 +65,7 @@ class Crowd:
 
     async def _answer(self, number: int) -> None:
         """Click on a card; on every third, two people press opposite buttons at once."""
-        await self.world.slack.wait_for(lambda _: self.cards(number), 60)
+        await self.world.slack.wait_for(lambda _: self.cards(number), 60 + self.longer)
         rival = [self.click(LINUS, number, "deny")] if number % 3 == 0 else []
         await asyncio.gather(*rival, self.click(GRACE, number, "approve"))
 
@@ -92,13 +96,18 @@ class Crowd:
         """Return the commands that reached the environment, in the order of their first arrival."""
         return list(dict.fromkeys(message.last_line for message in self.world.environment.received))
 
+    async def until_arrived(self, number: int) -> None:
+        """Wait until so many commands have reached the environment."""
+        await self.world.environment.wait_for(lambda _: len(self.arrived()) >= number)
+
     async def settled(self) -> None:
         """Wait until every acknowledged command has arrived and every card has ended."""
         environment, slack = self.world.environment, self.world.slack
         texts = {typed.text for typed in self.typed}
-        await environment.wait_for(lambda _: texts <= set(self.arrived()), 40)
-        await slack.wait_for(lambda _: all(ended(self.cards(number)) for number in range(self.clicks)), 40)
-        await slack.wait_for(lambda _: all(self.roots(text) for text in texts), 40)
+        within = 40 + self.longer
+        await environment.wait_for(lambda _: texts <= set(self.arrived()), within)
+        await slack.wait_for(lambda _: all(ended(self.cards(one)) for one in range(self.clicks)), within)
+        await slack.wait_for(lambda _: all(self.roots(text) for text in texts), within)
 
 
 def tool(number: int) -> str:
@@ -111,6 +120,32 @@ def ended(cards: Sequence[Message]) -> bool:
     return any(
         word in everything(card) for card in cards for word in ("Delivered.", "not confirmed", "no longer")
     )
+
+
+async def survive(crowd: Crowd, dooms: Sequence[Doom]) -> None:
+    """Let the crowd at a relay that meets each doom in turn, until all has settled."""
+    async with dying(crowd, [doomed(point, passes) for point, passes in dooms]) as statuses:
+        await crowd.run()
+        await crowd.settled()
+    assert struck(statuses) == len(dooms)
+    assert statuses[-1] == 0
+
+
+async def click_struck(world: World, point: str) -> Crowd:
+    """Have a click hit by a kill at a point, and all settled by the relay after it."""
+    crowd = Crowd(world, commands=1, clicks=1)
+    async with running(world, doomed(point, 1, armed=False)) as relay:
+        crowd.up.set()
+        await crowd.type(0)
+        await world.card()
+        relay.send(signal.SIGUSR1)
+        clicking = asyncio.create_task(crowd.click(GRACE, 0, "approve"))
+        assert await relay.ended() == KILLED
+    async with running(world) as relay:
+        await clicking
+        await crowd.settled()
+        assert await relay.stop() == 0
+    return crowd
 
 
 @contextlib.asynccontextmanager

@@ -86,13 +86,19 @@ class RelayProcess:
         def found() -> list[dict[str, Any]]:
             return [line for line in self.log if facts.items() <= line.items()]
 
-        async with asyncio.timeout(10), self._spoke:
+        async with asyncio.timeout(30), self._spoke:
             return (await self._spoke.wait_for(found))[0]
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def is_alive(self) -> bool:

@@ -1,8 +1,6 @@
 """200 commands and 50 requests at a relay that is killed again and again: nothing acknowledged is lost."""
 
-import asyncio
 import os
-import signal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,13 +8,11 @@ from typing import Any
 import pytest
 
 from tests.crash import facts
-from tests.crash.load import Crowd, dying, struck
-from tests.crash.relay_process import KILLED, doomed, running
-from tests.world import GRACE, world
+from tests.crash.load import Crowd, Doom, click_struck, survive
+from tests.world import world
 
 # After commit before ack; after ack before claim; claimed before sent; sent before recorded.
 POINTS = ("store.committed", "dispatcher.waking", "dispatcher.claimed", "dispatcher.attempted")
-Doom = tuple[str, int]
 
 # At each of these passes in turn a relay dies, and is started again on the same file.
 ARRIVING = (
@@ -44,46 +40,24 @@ def _rounds() -> list[Any]:
     return found
 
 
-async def _survive(crowd: Crowd, dooms: tuple[Doom, ...]) -> None:
-    """Let the crowd at a relay that meets each doom in turn, until all has settled."""
-    async with dying(crowd, [doomed(point, passes) for point, passes in dooms]) as statuses:
-        await crowd.run()
-        await crowd.settled()
-    assert struck(statuses) == len(dooms)
-    assert statuses[-1] == 0
-
-
-def _holds(crowd: Crowd) -> None:
-    """Check everything that is promised of a relay that dies."""
-    assert facts.lost(crowd) == []
-    assert facts.arrived_as_two(crowd) == []
-    assert facts.overtaken(crowd) == []
-    assert facts.without_one_root(crowd) == []
-    assert facts.without_one_card(crowd) == []
-    assert facts.without_one_decision(crowd) == []
-    assert facts.run_unasked(crowd) == []
-    assert facts.untrue_cards(crowd) == []
-    assert facts.given_up(crowd.world) == []
-
-
 @pytest.mark.parametrize("dooms", _rounds())
 async def test_what_was_acknowledged_or_decided_survives_every_kill(
     dooms: tuple[Doom, ...], tmp_path: Path
 ) -> None:
     async with world(tmp_path) as made:
         crowd = Crowd(made, commands=200, clicks=50)
-        await _survive(crowd, dooms)
+        await survive(crowd, dooms)
         assert len(crowd.typed) == 200
-        _holds(crowd)
+        facts.holds(crowd)
 
 
 async def test_the_same_holds_in_socket_mode(tmp_path: Path) -> None:
     async with world(tmp_path, socket_mode=True) as made:
         made.slack.ack_limit = 1.0  # an envelope that the dead relay had taken is waited for no longer
         crowd = Crowd(made, commands=40, clicks=8)
-        await _survive(crowd, (("store.committed", 25),))
+        await survive(crowd, (("store.committed", 25),))
         assert len(crowd.typed) == 40
-        _holds(crowd)
+        facts.holds(crowd)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -91,16 +65,4 @@ async def test_a_click_that_the_kill_hits_is_decided_once_and_its_card_ends_true
     point: str, tmp_path: Path
 ) -> None:
     async with world(tmp_path) as made:
-        crowd = Crowd(made, commands=1, clicks=1)
-        async with running(made, doomed(point, 1, armed=False)) as relay:
-            crowd.up.set()
-            await crowd.type(0)
-            await made.card()
-            relay.send(signal.SIGUSR1)
-            clicking = asyncio.create_task(crowd.click(GRACE, 0, "approve"))
-            assert await relay.ended() == KILLED
-        async with running(made) as relay:
-            await clicking
-            await crowd.settled()
-            assert await relay.stop() == 0
-        _holds(crowd)
+        facts.holds(await click_struck(made, point))

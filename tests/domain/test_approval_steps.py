@@ -16,6 +16,7 @@ from relay.domain.approvals import (
     State,
     ToolReturned,
     ToolStarted,
+    after_drop,
     after_evidence,
     after_gone,
     after_silence,
@@ -239,3 +240,13 @@ def test_a_denial_without_words_has_a_reason_for_the_agent_and_no_words(name: st
 def test_a_denial_with_words_keeps_them() -> None:
     denial = Decision(approve=False, reason="Not on a Friday.", user_id="U1", decided_at=NOW)
     assert denial.in_words == "Not on a Friday."
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("state", State)
+def test_a_decision_that_is_given_up_is_over_and_what_may_have_arrived_is_not_confirmed(
+    state: State, *, sent: bool
+) -> None:
+    found = after_drop(replace(PENDING, state=state, sent=sent))
+    given_up = State.UNCONFIRMED if sent else State.WITHDRAWN
+    assert found is (given_up if state in (State.DECIDED, State.FAILED) else state)

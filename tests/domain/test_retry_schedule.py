@@ -103,3 +103,18 @@ def test_what_waits_says_why_in_the_destination_s_words_and_whether_its_environm
     assert (settled.reason, settled.away) == ("busy: come back later", True)
     settled = settle(_delivery(), Retry("busy"), NOW, 0.5)
     assert (settled.reason, settled.away) == ("busy", False)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "waits"),
+    [
+        (Retry("offline", away=True), True),
+        (Retry("nobody answers", down=True), True),
+        (Retry("503", down=True, after=60.0), False),
+        (Retry("rate limited"), False),
+    ],
+)
+def test_what_waits_for_its_environment_goes_with_others_but_never_before_a_stated_time(
+    outcome: Retry, *, waits: bool
+) -> None:
+    assert settle(_delivery(), outcome, NOW, 0.5).away is waits

@@ -70,7 +70,41 @@ def test_no_more_is_claimed_than_surely_finds_room(room: Room, worth: int) -> No
 
 def test_a_copy_is_a_room_of_its_own() -> None:
     room = filled(a=3)
+    room.elsewhere = frozenset({"b"})
     other = room.copy()
     assert other == room
     other.enter(Kind.MESSAGE, "a")
     assert (room.all, room.messages["a"]) == (3, 3)
+
+
+def test_of_what_is_held_back_only_the_one_named_or_the_first_finds_room() -> None:
+    room = Room(held={(Kind.MESSAGE, "a"): "dlv_1", (Kind.MESSAGE, "b"): ""})
+    assert not room.take(Kind.MESSAGE, "a", "dlv_2")
+    assert room.take(Kind.MESSAGE, "a", "dlv_1")
+    assert room.take(Kind.MESSAGE, "b", "dlv_3")
+    assert room.held == {(Kind.MESSAGE, "a"): "dlv_1", (Kind.MESSAGE, "b"): "dlv_3"}
+    assert not room.take(Kind.MESSAGE, "b", "dlv_4")
+    assert room.take(Kind.DECISION, "a", "dlv_5")
+    assert room.take(Kind.MESSAGE, "c", "dlv_6")
+    assert room.copy() == room
+    assert room.copy().held is not room.held
+
+
+def test_what_finds_no_room_does_not_take_the_place_of_the_one_that_is_tried() -> None:
+    room = filled(a=MOST_MESSAGES_EACH)
+    room.held = {(Kind.MESSAGE, "a"): ""}
+    assert not room.take(Kind.MESSAGE, "a", "dlv_1")
+    assert room.held == {(Kind.MESSAGE, "a"): ""}
+
+
+@pytest.mark.parametrize(
+    ("room", "more"),
+    [
+        (Room(), MOST_MESSAGES_EACH),
+        (filled(a=1), MOST_MESSAGES_EACH - 1),
+        (filled(b=MOST_MESSAGES - 5), 5),
+        (filled(b=MOST_MESSAGES + 1), 0),
+    ],
+)
+def test_how_many_more_messages_go_to_an_environment(room: Room, more: int) -> None:
+    assert room.to("a") == more

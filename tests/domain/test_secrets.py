@@ -426,6 +426,17 @@ def test_a_mark_says_nothing_of_a_secret_but_its_kind_and_a_length_out_of_the_or
     assert mask({"password": "a" * 1_500}).value == {"password": "‹secret 1: password, 1,500 characters›"}
 
 
+def test_a_length_is_out_of_the_ordinary_from_a_hundred_and_twenty_one() -> None:
+    assert mask({"password": "a" * 120}).value == {"password": "‹secret 1: password›"}
+    assert mask({"password": "a" * 121}).value == {"password": "‹secret 1: password, 121 characters›"}
+
+
+def test_under_a_name_that_is_handed_on_one_word_is_masked_and_a_command_is_seen() -> None:
+    for value in ("hunter22", "delete namespace production"):
+        masked = mask({"command": "kubectl $API_TOKEN", "env": {"API_TOKEN": value}}).value
+        assert (masked["env"]["API_TOKEN"] == value) is (" " in value)
+
+
 @pytest.mark.parametrize("value", ["word " * 60, "a" * 5_000])
 def test_more_than_a_secret_has_is_not_masked_for_its_name(value: str) -> None:
     assert mask({"password": value}).found == 0

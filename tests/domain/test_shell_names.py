@@ -200,6 +200,17 @@ def test_all_texts_of_an_input_are_read_each_on_a_line_of_its_own() -> None:
     assert uses({"a": "A=$B", "b": "ls", "c": "$A"}).runs == {"a", "b"}
 
 
+def test_a_list_of_words_is_one_command_and_a_list_of_lines_many() -> None:
+    assert uses(["echo", "$X"]) == names(reads="x")
+    assert uses(["echo hello", "$X"]) == names(runs="x")
+
+
+def test_what_has_every_sign_of_a_way_is_looked_at() -> None:
+    assert uses('env ENV ENVIRON %X%; echo "$X"').reads == {"x"}
+    assert uses("declare local typeset eval ${!x}").all
+    assert uses("eval sh $X").others
+
+
 LONG = "n" * 80
 
 

@@ -46,7 +46,7 @@ class Ears:
 
     async def told(self, times: int) -> None:
         """Wait until it was told that many times how the environment is."""
-        async with asyncio.timeout(10), self._told:
+        async with asyncio.timeout(30), self._told:
             await self._told.wait_for(lambda: len(self.presences) >= times)
 
     @contextlib.asynccontextmanager
@@ -123,6 +123,28 @@ async def test_an_environment_that_is_away_is_asked_less_and_less_often(status: 
         await closed.often.wait()
     gaps = [later - earlier for earlier, later in pairwise(closed.asked_at)]
     assert [gap >= least for gap, least in zip(gaps, (0.45, 0.95, 1.9), strict=True)] == [True] * 3
+
+
+async def test_a_server_that_takes_a_connection_and_says_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.environment.listener._TAKEN_WITHIN", 0.2)
+    over = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/ws"):
+            await over.wait()
+        return web.json_response({"connectionId": "connection-1", "deviceId": "device-1"})
+
+    application, ears = web.Application(), Ears()
+    application.router.add_get("/{path:.*}", answer)
+    async with (
+        TestServer(application, host="127.0.0.1") as server,
+        ears.listening(str(server.make_url("/")).rstrip("/")),
+    ):
+        await ears.told(2)
+        over.set()
+    assert {one.reason for one in ears.presences} == {"its status sockets cannot be opened (TimeoutError)"}
 
 
 async def test_whoever_waits_for_the_sockets_cuts_the_patience_short() -> None:

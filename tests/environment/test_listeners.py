@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -11,6 +11,8 @@ from itertools import count
 import aiohttp
 import httpx
 import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
 from relay.app import json_log
@@ -51,7 +53,7 @@ class Room:
     async def looked(self, times: int) -> None:
         """Wait until that many more looks were taken."""
         until = self.asked + times
-        async with asyncio.timeout(10), self.told:
+        async with asyncio.timeout(30), self.told:
             await self.told.wait_for(lambda: self.asked >= until)
 
     async def hear(self, runtime: Runtime, arrivals: Arrivals) -> None:
@@ -72,7 +74,12 @@ class Room:
 
     @contextlib.asynccontextmanager
     async def listening(
-        self, *always: Runtime, most: int = 10, rest_after: float = 1000.0, ask_again_every: float = 60.0
+        self,
+        *always: Runtime,
+        most: int = 10,
+        rest_after: float = 1000.0,
+        ask_again_every: float = 60.0,
+        holds: Callable[[str], bool] = lambda _: True,
     ) -> AsyncIterator[Listeners]:
         """Listeners that run."""
         there = self.environment
@@ -91,8 +98,9 @@ class Room:
                 )  # fmt: skip
 
             listeners = Listeners(
-                always, make, log, alive=self.goes_on, most=most, rest_after=rest_after, look_every=0.01
-            )
+                always, make, log, alive=self.goes_on, most=most, rest_after=rest_after, look_every=0.01,
+                holds=holds,
+            )  # fmt: skip
             running = asyncio.create_task(listeners.run())
             try:
                 yield listeners
@@ -156,7 +164,7 @@ async def test_a_conversation_in_which_something_is_asked_is_not_closed(room: Ro
         room.environment.device.take_messages(
             FIRST.conversation_id, [{"client_message_id": "msg_1", "content": "x"}]
         )
-        async with asyncio.timeout(10), room.told:
+        async with asyncio.timeout(30), room.told:
             await room.told.wait_for(lambda: room.pending(FIRST)[-1:] not in ([], [()]))
         await listeners.open(SECOND).ready(room.environment.connection_id)
         await room.opened(SECOND, 0)  # at rest as long, and longer
@@ -271,7 +279,92 @@ async def test_a_device_that_restarts_in_silence_is_noticed_while_something_is_a
         room.environment.device.take_messages(
             HOME.conversation_id, [{"client_message_id": "msg_1", "content": "x"}]
         )
-        async with asyncio.timeout(10), room.told:
+        async with asyncio.timeout(30), room.told:
             await room.told.wait_for(lambda: room.pending(HOME)[-1:] not in ([], [()]))
             await room.environment.restart(rotate=False)
             await room.told.wait_for(lambda: room.pending(HOME)[-1:] == [()])
+
+
+async def test_other_conversations_of_the_configuration_are_opened_and_those_of_before_may_rest(
+    room: Room,
+) -> None:
+    async with room.listening(HOME, rest_after=1000.0) as listeners:
+        await room.opened(HOME)
+        listeners.keep([FIRST], most=1, rest_after=0.2)
+        await room.opened(FIRST)
+        await room.opened(HOME, 0)
+        assert set(listeners.presences) == {FIRST}
+        await listeners.open(FIRST).ready(room.environment.connection_id)
+        assert listeners.up("workshop") == 1
+
+
+async def test_a_stop_waits_for_sockets_that_are_being_opened(room: Room) -> None:
+    room.environment.script = lambda turn: [Wait(asyncio.Event())]
+    room.environment.device.take_messages(
+        FIRST.conversation_id, [{"client_message_id": "msg_1", "content": "x"}]
+    )
+    await room.environment.wait_for(lambda one: one.busy(FIRST.conversation_id))
+    async with room.listening() as listeners:
+        assert await listeners.stop_turn(FIRST) is True
+    assert not room.environment.busy(FIRST.conversation_id)
+
+
+@pytest.mark.parametrize("agent", ["agent-1", "agent-of-another"])
+async def test_a_stop_that_reaches_no_device_says_so_at_once(room: Room, agent: str) -> None:
+    room.environment.offline = agent == "agent-1"
+    async with room.listening() as listeners, asyncio.timeout(3):
+        assert await listeners.stop_turn(replace(FIRST, agent_id=agent)) is None
+
+
+async def test_a_stop_where_no_other_conversation_can_be_heard_says_that_none_was_reached(room: Room) -> None:
+    room.alive = [FIRST]
+    async with room.listening(most=1) as listeners:
+        await room.opened(FIRST)
+        assert await listeners.stop_turn(SECOND) is None
+
+
+class Door:
+    """Lets no socket in before it is opened, and counts how many stand before it."""
+
+    def __init__(self) -> None:
+        self.opens = asyncio.Event()
+        self.crowded = asyncio.Event()
+        self.there = self.most = 0
+
+    def before(self, application: web.Application) -> web.Application:
+        """Stand before what an application answers."""
+
+        @web.middleware
+        async def hold(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path.endswith("/ws"):
+                await self._pass()
+            return await handler(request)
+
+        application.middlewares.append(hold)
+        return application
+
+    async def _pass(self) -> None:
+        self.there += 1
+        self.most = max(self.most, self.there)
+        if self.there == 8:
+            self.crowded.set()
+        await self.opens.wait()
+        self.there -= 1
+
+
+async def test_a_few_conversations_are_opened_at_a_time_and_all_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment, door = FakeEnvironment(), Door()
+    answering = environment.router.application
+    monkeypatch.setattr(environment.router, "application", lambda: door.before(answering()))
+    async with environment:
+        room = Room(environment)
+        many = [Runtime("workshop", "agent-1", f"conv-{number}") for number in range(20)]
+        async with room.listening(*many), asyncio.timeout(30):
+            await door.crowded.wait()
+            await room.looked(3)
+            assert door.there == 8
+            door.opens.set()
+            await environment.wait_for(lambda one: len(one.sockets) == 2 * len(many))
+    assert door.most == 8

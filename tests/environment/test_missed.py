@@ -1,16 +1,19 @@
 """What was said while nobody listened is posted where it belongs, and nowhere else."""
 
+import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from relay.app import json_log
 from relay.domain.deliveries import Kind
 from relay.domain.people import Person, Standing
 from relay.domain.policy import Rights
 from relay.domain.runtime import Runtime
 from relay.environment.arrivals import Desk
+from relay.environment.following import Following
 from relay.environment.listener import Arrivals
 from relay.environment.turns import Arrival, Behind, Exchange, Missed, Unheard
 from relay.store import Store, Transaction
@@ -28,7 +31,8 @@ class Office:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._desk = Desk(store, lambda *_: Audience("T0HOME", (), b""), 1000, lambda: NOW)
+        audience, log = Audience("T0HOME", (), b""), json_log(io.StringIO())
+        self._desk = Desk(store, lambda *_: audience, 1000, lambda: NOW, Following(store), log)
 
     async def say(self, channel_id: str, words: str) -> str:
         """Have somebody write to the agent; return the message's id."""

@@ -51,6 +51,10 @@ SCOPE_OF_EVENT = {
     "message.mpim": "mpim:history",
     "agent_session_stopped": "chat:write",
     "app_home_opened": "",
+    "app_uninstalled": "",
+    "tokens_revoked": "",
+    "team_access_revoked": "",
+    "team_access_granted": "",
 }
 EVENTS: list[str] = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
 

@@ -49,7 +49,7 @@ class Tab:
 
     async def until(self, found: Callable[["Tab"], Any]) -> Any:
         """Return the first truthy answer, asked again after each message of the server."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 self.changed.clear()
                 if answer := found(self):

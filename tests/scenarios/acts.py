@@ -2,10 +2,11 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from relay.sandbox.environment import UseTool
+from relay.sandbox.environment import Step, UseTool
 from relay.sandbox.slack.workspace import Ack, Message
 from tests.world import ADA, OPS, World
 
@@ -14,10 +15,16 @@ JSON = "application/json"
 
 
 async def ask_tool(
-    world: World, tool_input: dict[str, Any], *, name: str = "Bash", channel: str = OPS, number: int = 1
+    world: World,
+    tool_input: dict[str, Any],
+    *,
+    name: str = "Bash",
+    channel: str = OPS,
+    number: int = 1,
+    then: Sequence[Step] = (),
 ) -> Message:
-    """Have the agent ask for a tool with this input; return the card."""
-    world.environment.script = lambda turn: [UseTool(name, tool_input)]
+    """Have the agent ask for a tool with this input, and go on with more; return the card."""
+    world.environment.script = lambda turn: [UseTool(name, tool_input), *then]
     await world.slack.slash(ADA, channel, "please use your tool")
     return await world.card(number)
 

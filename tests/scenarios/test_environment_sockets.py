@@ -374,8 +374,9 @@ async def test_words_come_whole_and_in_order_though_frames_overtake_each_other(h
     here.environment.script = lambda turn: [Say(f"first {words}"), Say(f"second {words}")]
     await here.slack.slash(ADA, OPS, "count")
     await here.thread_says(f"second {words}")
-    replies = [one.text for one in here.slack.channels[OPS].messages[1:]]
-    assert replies == [f"first {words}"[:500], f"second {words}"[:500]]
+    first, second = (everything(one) for one in here.slack.channels[OPS].messages[1:])
+    assert f"first {words}" in first
+    assert f"second {words}" in second
 
 
 async def test_an_abort_is_seen_though_frames_overtake_each_other(here: World) -> None:

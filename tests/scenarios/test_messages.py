@@ -32,6 +32,7 @@ TYPED = {
     "lines": "first\n\n  second\nthird",
     "control characters": "a\x00b\x1b[2Kc",
     "words of the command line": "help me",
+    "words of the wire": "is payload={} in it & 100% + more?",
 }
 
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,31 +10,15 @@ import yaml
 
 from relay.app import StartError
 from relay.sandbox.environment import UseTool
+from tests.apart import ROOT, loaded_by_default
 from tests.scenarios.acts import ask_tool, post_raw
 from tests.scrapes import at_rest, logged, scraped, scraped_until, told, whole_answer
 from tests.world import ADA, APPROVALS, GRACE, GUEST, OPS, World, world
 
-ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/relay.json"
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 ANY_PORT = {"RELAY_METRICS_PORT": "0"}
 INPUT = {"command": "make the zanzibar release"}
-OFF = """
-import asyncio, sys, tempfile
-from pathlib import Path
-from tests.world import ADA, OPS, world
-
-async def main():
-    with tempfile.TemporaryDirectory() as folder:
-        async with world(Path(folder)) as made:
-            await made.start_relay()
-            await made.slack.slash(ADA, OPS, "hello")
-            await made.thread_says("echo: hello")
-            assert "metrics.serving" not in made.log.getvalue()
-    print(sorted(one for one in sys.modules if one.startswith(("prometheus_client", "relay.app.metrics"))))
-
-asyncio.run(main())
-"""
 
 
 @pytest.fixture(params=["http", "socket_mode"])
@@ -188,10 +170,7 @@ async def test_nobody_is_named_and_nothing_is_quoted(idle: World) -> None:
 
 
 def test_by_default_there_is_no_port_and_the_library_is_not_loaded() -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", OFF], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (run.stdout, run.returncode) == ("[]\n", 0), run.stderr
+    assert loaded_by_default("prometheus_client", "relay.app.metrics", unsaid="metrics.serving") == "[]\n"
 
 
 async def test_a_port_that_is_taken_ends_the_start_with_one_clear_line(idle: World) -> None:

@@ -42,7 +42,7 @@ async def main(url):
     async with http_clients(5) as http:
         slack = AsyncWebClient(token="xoxb-1", base_url=url, session=http.slack, retry_handlers=[])
         await told("environments", http.environments.get(url))
-        await told("sockets", http.environments.ws_connect(url + "socket"))
+        await told("sockets", http.sockets.ws_connect(url + "socket"))
         await told("slack", slack.api_test())
         await told("lookups", http.lookups.get(url))
 
@@ -113,9 +113,7 @@ async def test_an_app_servers_socket_goes_through_the_proxy(between: Proxy) -> N
     application.router.add_get("/ws", _socket)
     async with TestServer(application, host="127.0.0.1") as server, http_clients(5) as http:
         address = f"ws://127.0.0.1:{server.port}"
-        opened = await open_socket(
-            http.environments, Environment("server", "agent-1", address, SecretStr(""))
-        )
+        opened = await open_socket(http.sockets, Environment("server", "agent-1", address, SecretStr("")))
         await opened.close()
     assert between.asked == ["GET /ws"]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.environment.listeners import Listeners
 from relay.sandbox.environment import UseTool
 from relay.sandbox.slack.workspace import ApiCall, Message
 from tests.scenarios.acts import ask_tool
@@ -93,6 +94,14 @@ async def test_silence_denies_where_the_rule_says_so_and_the_agent_reads_why(idl
     assert decision.reason == "Nobody answered within 2 seconds."
     card = await idle.card_says("Delivered.")
     assert "Denied by the rule `careful`" in everything(card)
+
+
+async def test_a_look_at_what_goes_on_puts_no_end_off(idle: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Listeners.__init__.__kwdefaults__ or {}
+    monkeypatch.setattr(Listeners.__init__, "__kwdefaults__", {**usual, "look_every": 0.05})
+    await asked(idle, f'{APPROVERS}\nexpires_after = "2s"\non_silence = "deny"')
+    [decision] = await idle.environment.wait_for(lambda environment: list(environment.decisions))
+    assert decision.reason == "Nobody answered within 2 seconds."
 
 
 async def test_after_silence_others_are_asked_as_well_and_may_decide(idle: World) -> None:

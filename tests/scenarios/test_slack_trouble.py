@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from relay.app import StartError
+from relay.dispatcher import Dispatcher
+from relay.domain.deliveries import Delivery, Kind
 from relay.sandbox.environment import Say, Step, Turn, UseTool
 from relay.sandbox.slack import FakeSlack
 from relay.sandbox.slack.workspace import ApiCall
@@ -255,3 +257,37 @@ async def test_commands_and_clicks_go_on_after_slack_refreshed_the_socket(both_w
         await both_ways.slack.wait_for(lambda slack: slack.connected)
     assert (await both_ways.slack.click(GRACE, APPROVALS, card.ts, "approve")).ok
     await both_ways.card_says("Delivered.")
+
+
+async def test_what_another_relay_may_have_posted_by_now_is_not_posted(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def stopped_once(_: Dispatcher, delivery: Delivery) -> bool:
+        asked.append(delivery.id)
+        return asked.count(delivery.id) != 2  # between the attempt's beginning and the post
+
+    monkeypatch.setattr(Dispatcher, "has", stopped_once)
+    await here.slack.slash(ADA, OPS, "hello")
+    await here.thread_says("echo: hello")
+    posted = [one.text for one in here.slack.channels[OPS].messages]
+    assert len([text for text in posted if "hello" in text and "echo" not in text]) == 1
+    assert "its claim ran out before it was posted" in here.log.getvalue()
+
+
+async def test_what_another_relay_may_have_told_somebody_by_now_is_not_told(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def stopped_once(_: Dispatcher, delivery: Delivery) -> bool:
+        asked.append(delivery.id)
+        return asked.count(delivery.id) != 2 or delivery.kind is not Kind.WHISPER
+
+    card = await ask_tool(here, INPUT)
+    monkeypatch.setattr(Dispatcher, "has", stopped_once)
+    await here.slack.click(GUEST, APPROVALS, card.ts, "approve")
+    await here.told(GUEST, "Nothing was decided")
+    assert "its claim ran out before it was posted" in here.log.getvalue()
+    assert [one.user for one in here.slack.ephemerals].count(GUEST) == 1

@@ -14,7 +14,7 @@ from relay.store import schema
 from relay.store.engine import sqlite_engine
 from tests.world import ADA, APPROVALS, GRACE, LINUS, OPS, World, button, everything
 
-BEFORE = "0006"
+BEFORE = "0007"
 RULE = f"""
 [[policies]]
 name = "careful"

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 from playwright.sync_api import Page, Route, sync_playwright
 
-from relay.domain.approvals import State
+from relay.domain.approvals import DROPPED, State
 from relay.domain.grants import LIKE, Grant
 from relay.domain.policy import Reason
 from relay.domain.rules import Ask, Fact, Risk
@@ -103,6 +103,10 @@ def _cards() -> Iterator[Picture]:
     yield Picture("allowed by a grant", "message", cards.card(by_grant, grant=_grant()).blocks)
     given = approval(State.DELIVERED, APPROVED)
     yield Picture("a grant given with it", "message", cards.card(given, grant=_grant()).blocks)
+    given_up = approval(State.WITHDRAWN, APPROVED, note=DROPPED)
+    yield Picture("a decision that was dropped", "message", cards.card(given_up).blocks)
+    forgotten = approval(State.DELIVERED, APPROVED, tool_input={}, removed=True)
+    yield Picture("without its texts", "message", cards.card(forgotten).blocks)
     long = {"command": "\n".join(f"echo step {number} of the release" for number in range(80))}
     yield Picture("a long command", "message", cards.card(approval(tool_input=long)).blocks)
 
@@ -186,7 +190,7 @@ def _homes() -> Iterator[Picture]:
 
 def _threads() -> Iterator[Picture]:
     yield _post("the message that begins a thread", posts.root(message()))
-    for state in ("queued", "away", "retrying", "delivered", "failed"):
+    for state in ("queued", "away", "retrying", "delivered", "failed", "dropped"):
         yield _post(f"status: {state}", posts.status(message(state, note="connection refused")))
     yield _post("working", posts.working(message()))
     yield _post("a reply", posts.reply(MARKDOWN))
@@ -211,7 +215,7 @@ def _whispers() -> Iterator[Picture]:
         "queued": sentences.queued("workshop", None, None),
         "queued, away": sentences.queued("workshop", away, None),
         "queued, waiting": sentences.queued("workshop", None, waiting),
-        "no route": sentences.no_route(),
+        "no route": sentences.NO_ROUTE,
         "which code": sentences.which_code("/letta", [("Bash", "K7QF"), ("Edit", "M2XA")]),
         "late": sentences.not_pending(approval(State.DELIVERED, APPROVED)),
         "refused": sentences.refused_message(Reason.GUEST),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.domain.approvals import Approval, Decision, Returned, State
-from relay.domain.rules import Ask, Risk
+from relay.domain.approvals import DROPPED, Approval, Decision, Returned, State
+from relay.domain.rules import Ask, Fact, Risk
 from relay.sandbox.slack import problems
 from relay.sandbox.slack.limits import characters
 from relay.slack import arguments, cards, home_blocks, modals, posts, reminders, sentences
@@ -106,7 +106,7 @@ def test_the_details_of_any_input_keep_every_limit(tool_input: dict[str, Any], d
     assert witness.view_problems(view) == []
 
 
-@given(text=TEXTS, status=st.sampled_from(["queued", "away", "retrying", "delivered", "failed"]))
+@given(text=TEXTS, status=st.sampled_from(["queued", "away", "retrying", "delivered", "failed", "dropped"]))
 def test_the_messages_of_a_thread_keep_every_limit(text: str, status: str) -> None:
     assert_slack_takes(posts.root(message(text=text)))
     assert_slack_takes(posts.status(message(status, note=text)))
@@ -275,3 +275,22 @@ def test_details_of_many_arguments_still_hold_them_all() -> None:
     given_input = {f"name_{n}": f"value_{n}" for n in range(1_000)}
     shown = "".join(words(modals.details(calling(given_input))["blocks"]))
     assert [name for name in given_input if name not in shown] == []
+
+
+def test_a_card_whose_texts_were_removed_says_so_and_shows_no_fact_as_not_given() -> None:
+    ask = Ask(facts=(Fact("Host", "host"),))
+    found = str(cards.card(approval(State.DELIVERED, APPROVED, tool_input={}, removed=True, ask=ask)).blocks)
+    assert "no longer kept" in found
+    assert "not given" not in found
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_decision_that_was_given_up_is_not_said_to_be_delivered_nor_withdrawn_by_the_agent(
+    *, sent: bool
+) -> None:
+    state = State.UNCONFIRMED if sent else State.WITHDRAWN
+    found = cards.card(approval(state, APPROVED, note=DROPPED, sent=sent))
+    said = str(found.blocks)
+    assert "given up by the operator of relay" in said
+    assert "Delivered." not in said and "stopped asking" not in said and "asks no longer" not in said
+    assert ("not confirmed" if sent else "not delivered") in found.text

@@ -1,5 +1,6 @@
 """What is shown while a turn runs: how much of it, and what is left behind."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,10 +41,16 @@ async def slack() -> AsyncIterator[FakeSlack]:
         yield running
 
 
-def live_of(slack: FakeSlack, store: Store, pace: Pace = Pace()) -> Live:  # noqa: B008 - frozen
+def live_of(
+    slack: FakeSlack,
+    store: Store,
+    pace: Pace = Pace(),  # noqa: B008 - frozen
+    elsewhere: frozenset[str] = frozenset(),
+) -> Live:
     client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
     log = structlog.get_logger()
-    return Live(LiveCalls(client, log), store, lambda: NOW, log, pace)
+    calls = LiveCalls(client, log)
+    return Live(lambda _: calls, store, lambda: NOW, log, pace, lambda: elsewhere)
 
 
 async def left(slack: FakeSlack, store: Store, key: str, age: timedelta) -> str:
@@ -98,6 +105,22 @@ async def test_a_status_is_renewed_before_slack_takes_it_away(slack: FakeSlack, 
     await live.finish()
 
 
+async def test_a_card_comes_although_a_message_takes_the_status_away_at_that_moment(
+    slack: FakeSlack, store: Store
+) -> None:
+    live = live_of(slack, store, Pace(begin_after=0.01, every=0.01))
+    with structlog.testing.capture_logs() as logged:
+        live.show(HERE, await asked(slack, store))
+        await slack.wait_for(lambda _: slack.statuses)
+        quieting = asyncio.create_task(live.quiet(HERE))
+        await slack.wait_for(lambda _: not slack.statuses)
+        live.posted(OPS, slack.channels[OPS].messages[0].ts)
+        await quieting
+    assert [one["event"] for one in logged] == []
+    live.show(HERE, Glimpse())
+    await live.finish()
+
+
 async def test_where_answers_are_private_nothing_is_shown(slack: FakeSlack, store: Store) -> None:
     live = live_of(slack, store, Pace(begin_after=0.01, every=0.01, renew_after=0.02))
     live.show(Runtime("default", "a", "private"), await asked(slack, store, "private", "msg_2"))
@@ -115,6 +138,34 @@ async def test_a_turn_of_which_nothing_more_is_heard_is_shown_no_more(slack: Fak
     await slack.wait_for(lambda _: slack.statuses)
     await slack.wait_for(lambda _: not slack.statuses)
     await live.finish()
+
+
+@pytest.mark.parametrize("key", ["reply/m1", WORKING])
+async def test_what_another_relay_shows_is_not_taken_away(slack: FakeSlack, store: Store, key: str) -> None:
+    await asked(slack, store)
+    ts = await left(slack, store, key, timedelta(minutes=5))
+    other = live_of(slack, store, elsewhere=frozenset({"default"}))
+    starting = asyncio.create_task(other.run())
+    await other.sweep()
+    starting.cancel()
+    await asyncio.wait([starting])
+    assert slack.channels[OPS].message(ts) is not None
+    await live_of(slack, store, elsewhere=frozenset({"another"})).sweep()
+    assert slack.channels[OPS].message(ts) is None
+
+
+async def test_a_turn_that_is_left_to_another_relay_is_shown_no_more_and_nothing_taken_away(
+    slack: FakeSlack, store: Store
+) -> None:
+    live = live_of(slack, store, Pace(begin_after=0.01, every=0.01, renew_after=0.02))
+    live.show(HERE, await asked(slack, store))
+    await slack.wait_for(lambda _: slack.statuses)
+    live.leave({"another"})
+    assert live.message_ids(HERE) == ("msg_1",)
+    live.leave({"default"})
+    await live.finish()
+    assert live.message_ids(HERE) == ()
+    assert slack.statuses
 
 
 def test_a_budget_is_spent_and_comes_back() -> None:

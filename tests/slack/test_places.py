@@ -212,3 +212,25 @@ async def test_the_same_trouble_is_logged_once(desk: Desk) -> None:
         desk.seconds += 2
         await places.closed(OPS)
     assert desk.logged() == ["place.unknown"]
+
+
+async def test_other_places_are_taken_once_slack_has_said_that_they_are_not_shared(desk: Desk) -> None:
+    places = desk.places(OPS)
+    await places.check()
+    assert await places.take([OPS, OUTSIDE, "U0APPROVER"]) == []
+    assert set(places.words()) == {OPS, OUTSIDE}
+    assert desk.asked() == 2
+    assert await places.take([OPS, SHARED]) == [SHARED]
+    assert set(places.words()) == {OPS, OUTSIDE}
+    assert await places.closed(SHARED) == SHARED_REASON
+
+
+async def test_a_place_that_slack_tells_nothing_of_is_taken_and_asked_about_before_the_first_card(
+    desk: Desk,
+) -> None:
+    places = desk.places(OPS)
+    desk.slack.fail(ASKS, "internal_error", status=500)
+    assert await places.take([SHARED]) == []
+    desk.seconds += 2
+    closed = await places.closed(SHARED)
+    assert isinstance(closed, Retry | Refused)

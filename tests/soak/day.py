@@ -117,10 +117,12 @@ class Day:
         while True:
             card = await slack.wait_for(lambda _: self._open_card(place), PATIENCE)
             await self.up.wait()
-            if button(card, action_id) is not None:
-                await slack.click(GRACE, cards_of(place), card.ts, action_id)
             before = card.edited
-            await slack.wait_for(lambda _, card=card, before=before: card.edited > before, 15)  # type: ignore[misc]
+            if button(card, action_id) is None:
+                continue
+            ack = await slack.click(GRACE, cards_of(place), card.ts, action_id)
+            if ack.ok:  # else the relay went away, and one presses again
+                await slack.wait_for(lambda _, card=card, before=before: card.edited > before, PATIENCE)  # type: ignore[misc]
 
     def _open_card(self, place: int) -> Message | None:
         cards = self.world.slack.channels[cards_of(place)].messages[-4:]

@@ -35,8 +35,7 @@ class Memory:
 
     def note(self, part: int, relay: RelayProcess) -> None:
         """Note what it has after so many tenths of the day."""
-        assert relay._process is not None
-        status = Path(f"/proc/{relay._process.pid}/status").read_text(encoding="ascii")
+        status = Path(f"/proc/{relay.pid}/status").read_text(encoding="ascii")
         resident = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         self.by_part[part] = int(resident.split()[1]) / 1024
 
@@ -116,6 +115,7 @@ async def idle(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("turns", "seed"), DAYS)
 async def test_nothing_is_lost_or_doubled_in_a_day_of_trouble(idle: World, turns: int, seed: int) -> None:
     day, memory = Day(idle, turns, seed), Memory()

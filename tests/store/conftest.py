@@ -1,22 +1,45 @@
 """A store for each engine there is."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from sqlalchemy import Connection
 
 from relay.store import Store
-
-
-@pytest.fixture(params=["sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a fresh store is, on each engine."""
-    return f"{request.param}:///{tmp_path}/relay.db"
+from relay.store.opening import place_at
+from relay.store.schema import upgrade
+from tests import postgres
+from tests.store.lossy import Lossy, lossy
+from tests.store.stores import store_at
 
 
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[Store]:
     """An open store."""
-    opened = Store.open(store_url)
-    yield opened
-    await opened.close()
+    async with store_at(store_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def file_store(file_url: str) -> AsyncIterator[Store]:
+    """An open store in a file."""
+    async with store_at(file_url) as made:
+        yield made
+
+
+@pytest.fixture
+def connection(store_url: str) -> Iterator[Connection]:
+    """One open transaction on a fresh store."""
+    place = place_at(store_url)
+    place.open()
+    with place.engine.begin() as begun:
+        upgrade(begun)
+        yield begun
+    place.close()
+
+
+@pytest.fixture
+def cutter(postgresql: postgres.Server) -> Iterator[Lossy]:
+    """What stands between the store and its server."""
+    with lossy(postgresql) as made:
+        yield made

@@ -1,6 +1,5 @@
-"""A record on a file, for tests: written by runs of a store, tampered with by hand, and verified."""
+"""A record in a store, for tests: written by runs of a store, tampered with by hand, and verified."""
 
-import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,6 +8,7 @@ from relay.domain.audit import Anchor, Entry, Keys, derived_key
 from relay.domain.verification import Problem, Verification
 from relay.store import Store, Transaction
 from relay.use_cases.keep_audit import Pruned, Wanted, audit_page, end_chain, prune_audit
+from tests.store.beside import change, rows
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = b"a key of the owner's, with 32 or more characters"
@@ -91,16 +91,11 @@ async def prune(url: str, before: datetime, now: datetime, keys: tuple[bytes, ..
 
 
 def by_hand(url: str, *statements: str) -> None:
-    """Change the file behind the relay's back."""
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as other:
-        for statement in statements:
-            other.execute(statement)
-    other.close()
+    """Change the store behind the relay's back."""
+    change(url, *statements)
 
 
 def chains(url: str) -> list[str]:
-    """Return the ids of the chains in the file, oldest first."""
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as other:
-        rows = other.execute("SELECT chain FROM audit GROUP BY chain ORDER BY min(seq)").fetchall()
-    other.close()
-    return [row[0] for row in rows]
+    """Return the ids of the chains in the store, oldest first."""
+    found = rows(url, "SELECT chain FROM audit GROUP BY chain ORDER BY min(seq)")
+    return [row[0] for row in found]

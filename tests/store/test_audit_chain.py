@@ -237,18 +237,18 @@ async def test_the_last_chain_dropped_as_a_whole_shows_by_an_anchor(store_url: s
     assert await wrong(store_url, anchors) == [("missing", 4, 4)]
 
 
-async def test_an_old_file_in_place_of_the_present_shows_by_neweranchors_of(
-    store_url: str, tmp_path: Path
+async def test_an_old_file_in_place_of_the_present_shows_by_newer_anchors(
+    file_url: str, tmp_path: Path
 ) -> None:
-    await run(store_url, 2)
-    path = store_url.removeprefix("sqlite:///")
+    await run(file_url, 2)
+    path = file_url.removeprefix("sqlite:///")
     shutil.copy(path, tmp_path / "old.db")
-    await run(store_url, 3)
-    anchors = await anchors_of(store_url)
-    assert await wrong(store_url, anchors) == []
+    await run(file_url, 3)
+    anchors = await anchors_of(file_url)
+    assert await wrong(file_url, anchors) == []
     shutil.copy(tmp_path / "old.db", path)
-    await run(store_url, 3)
-    assert await wrong(store_url, anchors) == [("missing", 5, 5)]
+    await run(file_url, 3)
+    assert await wrong(file_url, anchors) == [("missing", 5, 5)]
 
 
 async def test_a_chain_written_anew_by_somebody_with_the_key_shows_by_an_anchor(store_url: str) -> None:
@@ -279,19 +279,31 @@ async def test_without_a_key_of_its_owners_a_store_signs_with_its_own(store_url:
     assert [one.first for one in (await verified(store_url, keys=())).problems] == [2]
 
 
-async def test_two_chains_whose_entries_alternate_verify(store_url: str, tmp_path: Path) -> None:
-    """Two writers on one database, as replicas are: made by merging the files of two runs."""
+async def test_two_relays_on_one_database_write_a_chain_each_and_both_verify(database_url: str) -> None:
+    one, other = opened(database_url), opened(database_url)
+    for number in range(3):
+        await asyncio.gather(write(one, 2), write(other, 2))
+        assert {store.anchor.number for store in (one, other) if store.anchor} == {2 * number + 3}
+    await one.close()
+    await other.close()
+    found = await verified(database_url)
+    assert found.problems == []
+    assert [seen.entries for seen in found.chains.values()] == [7, 7]
+
+
+async def test_two_chains_whose_entries_alternate_verify(file_url: str, tmp_path: Path) -> None:
+    """Made by merging the files of two runs, entry by entry."""
     other = f"sqlite:///{tmp_path}/other.db"
-    await run(store_url, 3)
+    await run(file_url, 3)
     await run(other, 3)
     by_hand(
-        store_url,
+        file_url,
         "UPDATE audit SET seq = seq * -2",
         "UPDATE audit SET seq = -seq",
         f"ATTACH '{tmp_path}/other.db' AS other",
         f"INSERT INTO audit SELECT seq * 2 + 1, {COLUMNS} FROM other.audit",  # noqa: S608
     )
-    found = await verified(store_url)
+    found = await verified(file_url)
     assert found.problems == []
     assert [seen.entries for seen in found.chains.values()] == [5, 5]
 

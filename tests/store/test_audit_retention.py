@@ -1,11 +1,11 @@
 """Retention: what is too old is removed, and what is left of the record still verifies."""
 
-import sqlite3
 from datetime import timedelta
 
 import pytest
 
 from relay.store import Transaction
+from tests.store.beside import rows
 from tests.store.records import (
     NOW,
     anchors_of,
@@ -43,10 +43,10 @@ async def test_a_chain_pruned_again_and_at_last_as_a_whole_keeps_one_base(store_
     for seconds in (1, 3, 100):
         await prune(store_url, NOW + timedelta(seconds=seconds), LATER)
         assert await wrong(store_url, anchors) == []
-    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as other:
-        rows = other.execute("SELECT action, number FROM audit ORDER BY seq LIMIT 2").fetchall()
-    other.close()
-    assert rows == [("audit.pruned", 6), ("audit.chain_opened", 1)]
+    assert rows(store_url, "SELECT action, number FROM audit ORDER BY seq LIMIT 2") == [
+        ("audit.pruned", 6),
+        ("audit.chain_opened", 1),
+    ]
 
 
 async def test_the_chain_that_is_being_written_is_pruned_and_goes_on(store_url: str) -> None:

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from relay.domain.deliveries import LEASE, Delivery, Kind, Settled, State
 from relay.store import Store, Transaction
 from relay.store.deliveries import Deliveries
+from relay.store.delivery_pages import Chosen, DeliveryPages
 from relay.store.engine import sqlite_engine
+from relay.store.held_back import HeldBack
 from relay.store.schema import upgrade
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -17,12 +21,18 @@ LATER = NOW + timedelta(seconds=1)
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Deliveries]:
+def outbox(connection: Connection) -> Deliveries:
     """The deliveries of one open transaction."""
-    engine = sqlite_engine(tmp_path / "relay.db")
-    with engine.begin() as connection:
-        upgrade(connection)
-        yield Transaction(connection).deliveries
+    return Transaction(connection).deliveries
+
+
+@pytest.fixture
+def file_outbox(file_url: str) -> Iterator[Deliveries]:
+    """The same in a file."""
+    engine = sqlite_engine(Path(file_url.removeprefix("sqlite:///")))
+    with engine.begin() as opened:
+        upgrade(opened)
+        yield Transaction(opened).deliveries
     engine.dispose()
 
 
@@ -34,6 +44,10 @@ def _add(outbox: Deliveries, key: str = "a", kind: Kind = Kind.MESSAGE, environm
 
 def _claim(outbox: Deliveries, now: datetime = NOW, most: int = 10) -> list[Delivery]:
     return outbox.claim(most, now, now + LEASE)
+
+
+def _wake(outbox: Deliveries, environment: str) -> int:
+    return HeldBack(outbox._connection).release(Kind.MESSAGE, environment, NOW, 10)
 
 
 def _settle(outbox: Deliveries, delivery: Delivery, settled: Settled, *, uncertain: bool = False) -> bool:
@@ -97,8 +111,16 @@ def test_a_lost_lease_is_claimed_again_as_one_that_may_have_arrived(outbox: Deli
 def test_a_renewed_lease_is_kept(outbox: Deliveries) -> None:
     delivery_id = _add(outbox)
     _claim(outbox)
-    outbox.renew([delivery_id], NOW + 3 * LEASE)
+    outbox.renew({delivery_id: 1}, NOW + 3 * LEASE)
     assert _claim(outbox, NOW + 2 * LEASE) == []
+
+
+def test_a_lease_is_not_renewed_by_who_lost_it(outbox: Deliveries) -> None:
+    delivery_id = _add(outbox)
+    _claim(outbox)
+    _claim(outbox, NOW + LEASE)
+    outbox.renew({delivery_id: 1}, NOW + 9 * LEASE)
+    assert _ids(_claim(outbox, NOW + 2 * LEASE)) == [delivery_id]
 
 
 def test_the_end_of_an_attempt_whose_claim_was_lost_is_ignored(outbox: Deliveries) -> None:
@@ -115,6 +137,21 @@ def test_what_is_settled_keeps_its_receipt(outbox: Deliveries) -> None:
     found = outbox.get(delivery_id)
     assert found is not None
     assert (found.state, found.receipt) == (State.DELIVERED, {"ok": True})
+
+
+def test_what_it_carries_is_kept_whatever_it_is(outbox: Deliveries) -> None:
+    body: dict[str, Any] = {
+        "numbers": [1.5, 2**70, float("inf")],
+        "words": 'für "alle"\\\n\0',
+        "none": None,
+        "empty": {},
+    }
+    which = outbox.add(
+        Kind.CARD, team_id="T0", ordering_key="a", subject_id="a", environment="", body=body, now=NOW
+    )
+    found = outbox.get(which)
+    assert found is not None
+    assert found.body == body
 
 
 def test_a_reopened_delivery_goes_out_again(outbox: Deliveries) -> None:
@@ -166,16 +203,16 @@ def test_what_waits_for_another_reason_is_not_tried_sooner_for_an_environment_th
 ) -> None:
     _add(outbox)
     _settle(outbox, _claim(outbox)[0], Settled(State.PENDING, NOW + timedelta(hours=1), "rate limited"))
-    outbox.wake("workshop", NOW)
+    _wake(outbox, "workshop")
     assert _claim(outbox) == []
 
 
 def test_an_environment_that_is_back_is_tried_at_once(outbox: Deliveries) -> None:
     delivery_id = _add(outbox)
     _settle(outbox, _claim(outbox)[0], Settled(State.PENDING, NOW + timedelta(hours=1), "away", away=True))
-    outbox.wake("another", NOW)
+    _wake(outbox, "another")
     assert _claim(outbox) == []
-    outbox.wake("workshop", NOW)
+    _wake(outbox, "workshop")
     assert _ids(_claim(outbox)) == [delivery_id]
 
 
@@ -188,13 +225,17 @@ def test_the_next_due_time_is_that_of_the_earliest(outbox: Deliveries) -> None:
 
 def test_a_listing_comes_in_pages_newest_first(outbox: Deliveries) -> None:
     ids = [_add(outbox, str(number)) for number in range(5)]
-    first = outbox.page(state=None, most=3)
-    rest = outbox.page(state=None, most=3, after=first[-1].id)
-    assert _ids(first) + _ids(rest) == ids[::-1]
-    assert outbox.page(state="failed", most=3) == []
+    pages = DeliveryPages(outbox._connection)
+    first = pages.before(pages.end(), Chosen(), 3)
+    assert first.next is not None
+    rest = pages.before(first.next, Chosen(), 3)
+    assert _ids(first.deliveries) + _ids(rest.deliveries) == ids[::-1]
+    assert rest.next is None
+    assert pages.before(pages.end(), Chosen(states=("failed",)), 3).deliveries == []
 
 
-def test_a_claim_reads_no_row_that_waits_behind_another(outbox: Deliveries) -> None:
+def test_a_claim_reads_no_row_that_waits_behind_another(file_outbox: Deliveries) -> None:
+    outbox = file_outbox
     for _ in range(3):
         _add(outbox)
     plan = outbox._connection.exec_driver_sql(
@@ -208,13 +249,26 @@ def test_a_claim_reads_no_row_that_waits_behind_another(outbox: Deliveries) -> N
     assert due == 1
 
 
-async def test_the_claims_of_a_killed_process_are_free_at_the_next_start(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/relay.db"
+async def test_the_claims_of_a_killed_process_are_free_at_the_next_start(file_url: str) -> None:
+    [again] = await _claims_of_two(file_url, NOW)
+    assert again.uncertain
+
+
+async def test_the_claims_of_another_relay_stay_its_own_until_their_lease_is_over(database_url: str) -> None:
+    assert await _claims_of_two(database_url, NOW + LEASE - timedelta(seconds=1)) == []
+    store = Store.open(database_url)
+    [again] = await store.transact(lambda tx: _claim(tx.deliveries, NOW + LEASE))
+    await store.close()
+    assert again.uncertain
+
+
+async def _claims_of_two(url: str, now: datetime) -> list[Delivery]:
+    """Return what a second opening of a store claims, when the first claimed one and ended."""
     first = Store.open(url)
     await first.transact(lambda tx: _add(tx.deliveries))
     assert len(await first.transact(lambda tx: _claim(tx.deliveries))) == 1
     await first.close()
     second = Store.open(url)
-    [again] = await second.transact(lambda tx: _claim(tx.deliveries))
+    claimed = await second.transact(lambda tx: _claim(tx.deliveries, now))
     await second.close()
-    assert again.uncertain
+    return claimed

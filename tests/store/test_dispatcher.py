@@ -4,13 +4,17 @@ import asyncio
 import contextlib
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from relay.app import json_log
 from relay.dispatcher import Dispatcher, Doors
-from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome
+from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome
 from relay.domain.room import MOST_MESSAGES, MOST_MESSAGES_EACH
-from relay.store import Store, Transaction
+from relay.store import Store, StoreError, Transaction
+from tests.store.lossy import Lossy
 
 
 class Office:
@@ -81,6 +85,106 @@ def messages(environment: str, number: int) -> list[tuple[Kind, str, str]]:
     return [(Kind.MESSAGE, environment, f"{environment}/{one}") for one in range(number)]
 
 
+async def test_a_claim_that_ran_out_before_it_was_sent_is_not_sent(store: Store) -> None:
+    office, ahead = Office(store), [timedelta(0)]
+
+    def sleep_once(point: str) -> None:
+        if point == "dispatcher.claimed" and not ahead[0]:
+            ahead[0] = LEASE
+
+    dispatcher = Dispatcher(
+        store, Doors(*[office.take] * 5), clock=lambda: datetime.now(UTC) + ahead[0], chance=lambda: 0.5,
+        log=json_log(io.StringIO()), at=sleep_once,
+    )  # fmt: skip
+    store.on_due = dispatcher.wake
+    await office.leave((Kind.CARD, "", "card"))
+    running = asyncio.create_task(dispatcher.run())
+    await office.until_answered("card")
+    running.cancel()
+    await asyncio.wait([running])
+    await dispatcher.finish(5)
+    assert [one.attempts for one in office.begun] == [2]
+
+
+async def test_what_was_stopped_in_its_tracks_is_not_begun_anew_beside_itself_and_knows_that_it_is_late(
+    store: Store,
+) -> None:
+    office, ahead, had = Office(store), [timedelta(0)], dict[str, bool]()
+
+    async def attempt(delivery: Delivery) -> Outcome:
+        assert dispatcher.has(delivery)
+        assert not dispatcher.has(replace(delivery, attempts=delivery.attempts - 1))
+        outcome = await office.take(delivery)
+        had[delivery.ordering_key] = dispatcher.has(delivery)
+        return outcome
+
+    dispatcher = Dispatcher(
+        store, Doors(*[attempt] * 5), clock=lambda: datetime.now(UTC) + ahead[0], chance=lambda: 0.5,
+        log=json_log(io.StringIO()),
+    )  # fmt: skip
+    store.on_due = dispatcher.wake
+    await office.leave((Kind.CARD, "slow", "first"))
+    running = asyncio.create_task(dispatcher.run())
+    await office.until_begun(1, "slow")
+    ahead[0] = LEASE * 1.2
+    await office.leave((Kind.CARD, "", "second"))
+    await office.until_answered("second")
+    office.answer.set()
+    await office.until_answered("first")
+    running.cancel()
+    await asyncio.wait([running])
+    await dispatcher.finish(5)
+    assert [(one.ordering_key, one.attempts) for one in office.begun] == [("first", 1), ("second", 1)]
+    assert had == {"second": True, "first": False}
+
+
+async def test_what_is_attempted_for_longer_than_a_lease_is_claimed_still(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = timedelta(seconds=3)
+    monkeypatch.setattr("relay.dispatcher.LEASE", lease)
+    office, had = Office(store), asyncio.Event()
+
+    async def attempt(delivery: Delivery) -> Outcome:
+        while dispatcher.has(delivery):
+            await asyncio.sleep(0.02)
+            if datetime.now(UTC) > delivery.created_at + 1.3 * lease:
+                had.set()
+                return Delivered({})
+        return await office.take(delivery)
+
+    dispatcher = Dispatcher(
+        store, Doors(*[attempt] * 5), clock=lambda: datetime.now(UTC), chance=lambda: 0.5,
+        log=json_log(io.StringIO()),
+    )  # fmt: skip
+    await office.leave((Kind.CARD, "", "card"))
+    running = asyncio.create_task(dispatcher.run())
+    async with asyncio.timeout(20):
+        await had.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    await dispatcher.finish(5)
+    assert office.begun == []
+
+
+async def test_nothing_is_sent_to_an_environment_that_is_held_elsewhere(store: Store) -> None:
+    office, elsewhere = Office(store), {"far"}
+    dispatcher = Dispatcher(
+        store, Doors(*[office.take] * 5), clock=lambda: datetime.now(UTC), chance=lambda: 0.5,
+        log=json_log(io.StringIO()), elsewhere=lambda: elsewhere,
+    )  # fmt: skip
+    await office.leave(*messages("far", 3), *messages("near", 3), (Kind.CARD, "", "card"))
+    running = asyncio.create_task(dispatcher.run())
+    await office.until_answered("near/0", "near/1", "near/2", "card")
+    assert {one.environment for one in office.begun} == {"near", ""}
+    elsewhere.clear()
+    dispatcher.wake()
+    await office.until_answered("far/0", "far/1", "far/2")
+    running.cancel()
+    await asyncio.wait([running])
+    await dispatcher.finish(5)
+
+
 async def test_an_environment_that_never_answers_holds_up_nothing_else(store: Store) -> None:
     async with Office(store).open() as office:
         await office.leave(*messages("slow", 300))
@@ -109,3 +213,23 @@ async def test_environments_that_never_answer_leave_room_for_all_but_messages(st
         await office.leave(*((Kind.REPLY, "", f"reply/{number}") for number in range(200)))
         await office.until_answered(*(f"reply/{number}" for number in range(200)))
         assert len(office.begun) == MOST_MESSAGES + 200
+
+
+async def test_what_was_sent_while_the_database_was_away_is_recorded_then_and_not_sent_again(
+    cutter: Lossy, database_url: str
+) -> None:
+    store = Store.open(cutter.url(database_url))
+    async with Office(store).open() as office:
+        await office.leave((Kind.MESSAGE, "slow", "the key"))
+        await office.until_begun(1, "slow")
+        cutter.shut = True
+        cutter.drop()
+        office.answer.set()
+        await office.until_answered("the key")
+        with pytest.raises(StoreError):
+            await store.transact(lambda _: None)  # behind the record of it
+        cutter.shut = False
+        await office.leave((Kind.MESSAGE, "quick", "the key"))
+        await office.until_begun(1, "quick")  # well before its lease is over
+        assert [one.environment for one in office.begun] == ["slow", "quick"]
+    await store.close()

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import ClauseElement, Connection
 
 from relay.domain.approvals import Asked, State
 from relay.domain.canonical import input_hash
 from relay.domain.grants import Grant
 from relay.domain.rules import Action, Ask, Ruling
 from relay.store import grants, inbox
+from relay.store.statement import Statement
 from relay.use_cases.grants import Revoking, revoke_grant
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
 from relay.use_cases.whisper import Listener
@@ -28,9 +28,9 @@ INPUT = {"command": "make test"}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(store_url: str) -> Iterator[Desk]:
     """A store with a grant in it."""
-    made = Desk(tmp_path)
+    made = Desk(store_url)
     made.transact(lambda tx: tx.grants.add(grant(made)))
     yield made
     made.close()
@@ -104,7 +104,9 @@ def test_every_use_is_on_the_record(desk: Desk) -> None:
     assert used.facts == {"grant": "grt_1", "granted_by": GRACE.user_id, "use": 1, "of": 2}
 
 
-STATEMENTS: dict[str, Any] = {name: one for name, one in vars(grants).items() if hasattr(one, "compile")}
+STATEMENTS: dict[str, Any] = {
+    name: one for name, one in vars(grants).items() if isinstance(one, (Statement, ClauseElement))
+}
 STATEMENTS |= {name: getattr(inbox, name) for name in ("_WAITING", "_RECENT")}
 
 

@@ -3,9 +3,7 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +12,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from relay.store import Store, StoreError, StoreLockedError, Transaction, schema
-from relay.store.engine import sqlite_engine
 from relay.store.tables import metadata
+from tests.store.beside import rows
+from tests.store.stores import together
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOLDER = """
@@ -34,35 +33,12 @@ class _OnPurposeError(Exception):
     pass
 
 
-def _file(store_url: str) -> str:
-    return store_url.removeprefix("sqlite:///")
-
-
 def _audited(store_url: str) -> list[str]:
-    with sqlite3.connect(_file(store_url)) as other:
-        said = other.execute("SELECT action FROM audit WHERE number > 1 ORDER BY seq")
-        return [row[0] for row in said]
+    return [action for (action,) in rows(store_url, "SELECT action FROM audit WHERE number > 1 ORDER BY seq")]
 
 
 def _record(action: str) -> Callable[[Transaction], None]:
     return lambda tx: tx.record("T0", NOW, action)
-
-
-async def _together(store: Store, *works: Callable[[Transaction], None]) -> list[object]:
-    """Run works in one batch: the writer is held by a first work until all of them wait."""
-    entered, held = threading.Event(), threading.Event()
-
-    def hold(_: Transaction) -> None:
-        entered.set()
-        held.wait(5)
-
-    first = asyncio.create_task(store.transact(hold))
-    await asyncio.to_thread(entered.wait, 5)
-    rest = [asyncio.create_task(store.transact(work)) for work in works]
-    await asyncio.sleep(0)
-    held.set()
-    await first
-    return list(await asyncio.gather(*rest, return_exceptions=True))
 
 
 async def test_what_a_transaction_wrote_is_on_the_disk_when_it_returns(store: Store, store_url: str) -> None:
@@ -77,7 +53,7 @@ async def test_nothing_is_visible_to_others_before_the_batch_commits(store: Stor
         tx.record("T0", NOW, "second")
         seen.append(_audited(store_url))
 
-    await _together(store, _record("first"), look)
+    await together(store, _record("first"), look)
     assert seen == [[]]
     assert _audited(store_url) == ["first", "second"]
 
@@ -87,7 +63,7 @@ async def test_a_work_that_raises_is_rolled_back_alone(store: Store, store_url: 
         tx.record("T0", NOW, "bad")
         raise _OnPurposeError
 
-    answers = await _together(store, _record("before"), fail, _record("after"))
+    answers = await together(store, _record("before"), fail, _record("after"))
     assert isinstance(answers[1], _OnPurposeError)
     assert _audited(store_url) == ["before", "after"]
 
@@ -96,14 +72,16 @@ async def test_a_work_that_comes_to_an_iterator_s_end_keeps_nobody_waiting(store
     def fail(tx: Transaction) -> None:
         next(iter(()))
 
-    answers = await _together(store, fail, _record("after"))
+    answers = await together(store, fail, _record("after"))
     assert isinstance(answers[0], RuntimeError)
     assert answers[1] is None
 
 
 async def test_a_full_disk_fails_the_work_with_a_reason_and_the_store_goes_on(
-    store: Store, store_url: str
+    file_store: Store, file_url: str
 ) -> None:
+    store = file_store
+
     def limit(pages: str) -> None:
         with store._engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
@@ -114,7 +92,7 @@ async def test_a_full_disk_fails_the_work_with_a_reason_and_the_store_goes_on(
         await store.transact(lambda tx: tx.record("T0", NOW, "x" * 500_000))
     await asyncio.to_thread(limit, "1000000")
     await store.transact(lambda tx: tx.record("T0", NOW, "small"))
-    assert _audited(store_url) == ["small"]
+    assert _audited(file_url) == ["small"]
 
 
 async def test_a_commit_that_fails_fails_every_waiter(store: Store, store_url: str) -> None:
@@ -125,40 +103,40 @@ async def test_a_commit_that_fails_fails_every_waiter(store: Store, store_url: s
         tx._connection.execute(text(f"CREATE TABLE children (parent INTEGER {reference})"))
         tx._connection.execute(text("INSERT INTO children VALUES (1)"))
 
-    answers = await _together(store, _record("one"), break_commit, _record("two"))
+    answers = await together(store, _record("one"), break_commit, _record("two"))
     assert [type(answer) for answer in answers] == [StoreError] * 3
     assert _audited(store_url) == []
     await store.transact(lambda tx: tx.record("T0", NOW, "later"))
     assert _audited(store_url) == ["later"]
 
 
-async def test_every_commit_is_synced_to_the_disk(store: Store) -> None:
+async def test_every_commit_is_synced_to_the_disk(file_store: Store) -> None:
     def ask(tx: Transaction) -> tuple[object, object]:
         ask_for = tx._connection.exec_driver_sql
         return ask_for("PRAGMA synchronous").scalar(), ask_for("PRAGMA journal_mode").scalar()
 
     full = 2
-    assert await store.transact(ask) == (full, "wal")
+    assert await file_store.transact(ask) == (full, "wal")
 
 
 async def test_a_second_store_on_the_same_file_is_refused_with_the_holder_and_a_way_out(
-    store: Store, store_url: str
+    file_store: Store, file_url: str
 ) -> None:
     with pytest.raises(StoreLockedError, match=rf"process {os.getpid()}\): stop it first"):
-        Store.open(store_url)
+        Store.open(file_url)
 
 
-async def test_the_lock_of_a_killed_process_is_free(store_url: str) -> None:
+async def test_the_lock_of_a_killed_process_is_free(file_url: str) -> None:
     holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER, store_url, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", HOLDER, file_url, stdout=asyncio.subprocess.PIPE
     )
     assert holder.stdout is not None
     assert await holder.stdout.readline() == b"open\n"
     with pytest.raises(StoreLockedError, match=f"process {holder.pid}"):
-        Store.open(store_url)
+        Store.open(file_url)
     holder.send_signal(signal.SIGKILL)
     await holder.wait()
-    await Store.open(store_url).close()
+    await Store.open(file_url).close()
 
 
 async def test_close_finishes_what_waits_and_then_takes_nothing_more(store_url: str) -> None:
@@ -182,13 +160,9 @@ async def test_opening_again_changes_nothing_and_keeps_the_key(store_url: str) -
     assert _audited(store_url) == ["kept"]
 
 
-async def test_the_migrations_make_exactly_the_tables_that_are_declared(store: Store, store_url: str) -> None:
-    await store.close()
-    with sqlite_engine(Path(_file(store_url))).connect() as connection:
-        found = compare_metadata(MigrationContext.configure(connection), metadata)
+async def test_the_migrations_make_exactly_the_tables_that_are_declared(connection: Connection) -> None:
+    found = compare_metadata(MigrationContext.configure(connection), metadata)
     assert found == []
-    reopened = Store.open(store_url)
-    await reopened.close()
 
 
 def test_a_store_is_opened_without_alembic_only_when_it_has_the_newest_migration() -> None:
@@ -196,7 +170,7 @@ def test_a_store_is_opened_without_alembic_only_when_it_has_the_newest_migration
     assert scripts.get_current_head() == schema.HEAD
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "postgresql://host/db", "nonsense", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://host/db", "nonsense", "sqlite:///:memory:"])
 def test_a_url_that_names_no_file_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(StoreError, match=r"use sqlite:///relay\.db"):
         Store.open(url)

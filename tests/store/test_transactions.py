@@ -9,6 +9,8 @@ import pytest
 
 from relay.domain.deliveries import LEASE, Kind
 from relay.store import Store, StoreError, StoreLockedError, Transaction
+from relay.store.schema import HEAD
+from tests.store.beside import change, rows
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -62,7 +64,9 @@ async def test_an_audit_entry_says_who_did_what_to_what_when_and_on_which_eviden
         lambda tx: tx.record("T0", NOW, "decision.recorded", actor="U1", subject="apr_1", facts=facts)
     )
     entries = await store.transact(
-        _query("SELECT team_id, at, action, actor, subject_id, facts FROM audit WHERE number > 1")
+        _query(
+            "SELECT team_id, at, action, actor, subject_id, CAST(facts AS TEXT) FROM audit WHERE number > 1"
+        )
     )
     at = int(NOW.timestamp()) * 1_000_000
     assert entries == [
@@ -70,26 +74,47 @@ async def test_an_audit_entry_says_who_did_what_to_what_when_and_on_which_eviden
     ]
 
 
-async def test_a_refused_open_leaves_the_store_to_its_holder(store: Store, store_url: str) -> None:
+async def test_a_refused_open_leaves_the_store_to_its_holder(file_store: Store, file_url: str) -> None:
     for _ in range(2):
         with pytest.raises(StoreLockedError):
-            Store.open(store_url)
-    await store.transact(_record("still mine"))
+            Store.open(file_url)
+    await file_store.transact(_record("still mine"))
 
 
 async def test_a_store_of_a_newer_version_is_refused_in_words_and_not_held(store_url: str) -> None:
     await Store.open(store_url).close()
-    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as other:
-        other.execute("UPDATE alembic_version SET version_num = '9999'")
-    other.close()
+    change(store_url, "UPDATE alembic_version SET version_num = '9999'")
     for _ in range(2):
         with pytest.raises(StoreError, match="a newer version of relay") as refused:
             Store.open(store_url)
         assert not isinstance(refused.value, StoreLockedError)
 
 
+@pytest.mark.parametrize(("readable_from", "opens"), [(HEAD, True), ("0001", True), ("9998", False)])
+async def test_a_store_of_a_newer_version_is_opened_as_it_is_where_it_says_that_this_one_works_with_it(
+    store_url: str, readable_from: str, opens: bool
+) -> None:
+    await Store.open(store_url).close()
+    change(store_url, "UPDATE alembic_version SET version_num = '9999'")
+    change(store_url, f"INSERT INTO settings (name, value) VALUES ('readable_from/9999', '{readable_from}')")  # noqa: S608
+    if not opens:
+        with pytest.raises(StoreError, match="a newer version of relay"):
+            Store.open(store_url)
+        return
+    opened = Store.open(store_url)
+    await opened.transact(_record("kept"))
+    await opened.close()
+    assert rows(store_url, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+async def test_a_store_says_from_which_version_on_it_is_worked_with(file_url: str) -> None:
+    await Store.open(file_url).close()
+    found = rows(file_url, "SELECT name, value FROM settings WHERE name LIKE 'readable_from/%'")
+    assert found == [(f"readable_from/{HEAD}", HEAD)]
+
+
 @pytest.mark.parametrize("backlog", [10, 3_000])
-async def test_a_claim_costs_the_same_whatever_waits_behind_one_key(store: Store, backlog: int) -> None:
+async def test_a_claim_costs_the_same_whatever_waits_behind_one_key(file_store: Store, backlog: int) -> None:
     def steps_of_a_claim(tx: Transaction) -> int:
         for number in range(backlog):
             key = f"key/{number % 3}"
@@ -103,4 +128,4 @@ async def test_a_claim_costs_the_same_whatever_waits_behind_one_key(store: Store
         assert len(claimed) == 3
         return len(steps)
 
-    assert await store.transact(steps_of_a_claim) < 60
+    assert await file_store.transact(steps_of_a_claim) < 60

@@ -174,7 +174,7 @@ class FakeEnvironment:
         conversation = self.device.conversations.get(conversation_id)
         return conversation is not None and conversation.busy
 
-    async def wait_for(self, predicate: Callable[["FakeEnvironment"], T], timeout: float = 10.0) -> T:
+    async def wait_for(self, predicate: Callable[["FakeEnvironment"], T], timeout: float = 30.0) -> T:
         """The predicate's first true result; after timeout seconds an AssertionError says what happened."""
         try:
             async with asyncio.timeout(timeout):

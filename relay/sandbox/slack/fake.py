@@ -38,6 +38,7 @@ class FakeSlack(Screens):
         ack_limit: float = 3.0,
         messages_a_second: float | None = None,
         keep_tiers: bool = False,
+        sockets: SocketDoor | None = None,
     ) -> None:
         self.workspace = Workspace(signing_secret, bot_token, app_token, team_id)
         self.people = self.workspace.people
@@ -52,10 +53,18 @@ class FakeSlack(Screens):
         self.file_store = FileStore(self.workspace)
         self._web_api = WebApi(self.workspace, Rates(messages_a_second, tiers=keep_tiers))
         self._http = HttpDoor(signing_secret)
-        self._sockets = SocketDoor(self.workspace)
-        self._deliveries = Deliveries(self.workspace, self._http, self._sockets, ack_limit)
+        self.sockets = sockets or SocketDoor(self.workspace)
+        self._deliveries = Deliveries(self.workspace, self._http, self.sockets, ack_limit)
         self._runner: web.AppRunner | None = None
         self._port = 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request to the Web API, for who serves several workspaces at one address."""
+        return await self._web_api.answer(request)
+
+    async def answer_response_url(self, request: web.Request) -> web.StreamResponse:
+        """Answer one use of a response_url, for the same."""
+        return await ResponseUrls(self.workspace).answer(request)
 
     @property
     def signing_secret(self) -> str:
@@ -112,26 +121,26 @@ class FakeSlack(Screens):
     @property
     def connected(self) -> int:
         """How many Socket Mode connections are open."""
-        return self._sockets.connected
+        return self.sockets.connected
 
     @property
     def pinged(self) -> int:
         """How often the app asked by a ping whether a Socket Mode connection is alive."""
-        return self._sockets.pinged
+        return self.sockets.pinged
 
     @property
     def refuse_tickets(self) -> int:
         """How many of the next Socket Mode tickets are refused."""
-        return self._sockets.refuse_tickets
+        return self.sockets.refuse_tickets
 
     @refuse_tickets.setter
     def refuse_tickets(self, number: int) -> None:
-        self._sockets.refuse_tickets = number
+        self.sockets.refuse_tickets = number
 
     @property
     def refused_tickets(self) -> list[str]:
         """The Socket Mode tickets that were refused, each as often as it was tried."""
-        return self._sockets.refused
+        return self.sockets.refused
 
     @property
     def events(self) -> list[Json]:
@@ -144,7 +153,7 @@ class FakeSlack(Screens):
         app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/api/{method}", self._web_api.answer)
         app.router.add_post("/response/{team}/{secret}", ResponseUrls(self.workspace).answer)
-        app.router.add_get("/link", self._sockets.link)
+        app.router.add_get("/link", self.sockets.link)
         app.router.add_get("/files-pri/{file}/{name}", self.file_store.answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -155,7 +164,7 @@ class FakeSlack(Screens):
     async def stop(self) -> None:
         """Close every connection and stop serving; the workspace keeps what it holds."""
         self._web_api.stopping.set()
-        await self._sockets.close()
+        await self.sockets.close()
         await self._http.close()
         runner, self._runner = self._runner, None
         if runner is not None:
@@ -290,7 +299,7 @@ class FakeSlack(Screens):
 
     # Waiting, and trouble on demand.
 
-    async def wait_for(self, predicate: Callable[["FakeSlack"], T | None], timeout: float = 10.0) -> T:
+    async def wait_for(self, predicate: Callable[["FakeSlack"], T | None], timeout: float = 30.0) -> T:
         """Return the predicate's first truthy answer, asked again at every change of the workspace."""
         try:
             async with asyncio.timeout(timeout):
@@ -341,19 +350,19 @@ class FakeSlack(Screens):
         self, reason: Reason = "refresh_requested", number: int | None = None, after: float = CLOSE_AFTER
     ) -> None:
         """Send `disconnect` on all sockets, or `number` of them; what is there `after` seconds is closed."""
-        await self._sockets.disconnect(reason, number, after)
+        await self.sockets.disconnect(reason, number, after)
 
     def lose_acknowledgements(self, times: int = 1) -> None:
         """Let the next acknowledgements over a socket get lost, and their sockets break with them."""
-        self._sockets.lose_acknowledgements = times
+        self.sockets.lose_acknowledgements = times
 
     def cut(self, number: int | None = None) -> None:
         """Break every socket, or `number` of them, without a word."""
-        self._sockets.cut(number)
+        self.sockets.cut(number)
 
     def fall_silent(self, number: int = 1) -> None:
         """Let `number` sockets stay open, and bring nothing any more: no envelope, no ping, no pong."""
-        self._sockets.fall_silent(number)
+        self.sockets.fall_silent(number)
 
     def expire_response_urls(self) -> None:
         """Make every response_url given out so far thirty minutes old."""

@@ -47,7 +47,8 @@ def slash(workspace: Workspace, user: str, channel: str, text: str, command: str
         "command": command,
         "text": escape(text),
         "api_app_id": workspace.app_id,
-        "is_enterprise_install": "false",
+        **({"enterprise_id": workspace.enterprise_id} if workspace.enterprise_id else {}),
+        "is_enterprise_install": "true" if workspace.org_wide else "false",
         "response_url": workspace.new_response_url(channel, user, None),
         "trigger_id": workspace.new_trigger(user),
     }
@@ -115,7 +116,7 @@ def event(workspace: Workspace, happened: Json) -> Json:
         "token": VERIFICATION_TOKEN,
         "team_id": workspace.team_id,
         "context_team_id": workspace.team_id,
-        "context_enterprise_id": None,
+        "context_enterprise_id": workspace.enterprise_id,
         "api_app_id": workspace.app_id,
         "event": happened,
         "type": "event_callback",
@@ -123,11 +124,11 @@ def event(workspace: Workspace, happened: Json) -> Json:
         "event_time": int(time.time()),
         "authorizations": [
             {
-                "enterprise_id": None,
+                "enterprise_id": workspace.enterprise_id,
                 "team_id": workspace.team_id,
                 "user_id": workspace.bot_user,
                 "is_bot": True,
-                "is_enterprise_install": False,
+                "is_enterprise_install": workspace.org_wide,
             }
         ],
         "is_ext_shared_channel": bool(channel and channel.is_ext_shared),
@@ -143,9 +144,10 @@ def _interaction(workspace: Workspace, kind: str, user: str, view_id: str = "") 
         "api_app_id": workspace.app_id,
         "token": VERIFICATION_TOKEN,
         "trigger_id": workspace.new_trigger(user, view_id),
-        "team": {"id": workspace.team_id, "domain": workspace.domain},
-        "enterprise": None,
-        "is_enterprise_install": False,
+        # Of an org-wide installation Slack does not say here which workspace it was in.
+        "team": None if workspace.org_wide else {"id": workspace.team_id, "domain": workspace.domain},
+        "enterprise": {"id": workspace.enterprise_id, "name": "Org"} if workspace.enterprise_id else None,
+        "is_enterprise_install": workspace.org_wide,
     }
 
 

@@ -85,7 +85,7 @@ class FileStore:
         self.asked.append(file_id)
         if self.refusals:
             return web.Response(status=self.refusals.pop(0))
-        if request.headers.get("Authorization") != f"Bearer {self._workspace.bot_token}":
+        if not self._workspace.takes(request.headers.get("Authorization", "").removeprefix("Bearer ")):
             # As Slack does: to whoever shows no right it shows a page to sign in.
             return web.Response(text="<html>Sign in</html>", content_type="text/html")
         content = self._workspace.files.get(file_id)

@@ -145,6 +145,9 @@ def user(workspace: Workspace, arguments: Json) -> Json:
     if not found.deleted:
         as_json |= {"is_admin": False, "is_owner": False, "is_restricted": found.is_restricted}
         as_json["is_ultra_restricted"] = found.is_ultra_restricted
+    if workspace.enterprise_id and not found.is_stranger:
+        of_org = {"id": found.id, "enterprise_id": workspace.enterprise_id, "teams": [workspace.team_id]}
+        as_json["enterprise_user"] = of_org
     if found.is_stranger:
         as_json["is_stranger"] = True
     return {"user": as_json}
@@ -197,7 +200,8 @@ def auth(workspace: Workspace, _arguments: Json) -> Json:
         "team_id": workspace.team_id,
         "user_id": workspace.bot_user,
         "bot_id": workspace.bot_id,
-        "is_enterprise_install": False,
+        **({"enterprise_id": workspace.enterprise_id} if workspace.enterprise_id else {}),
+        "is_enterprise_install": workspace.org_wide,
     }
 
 

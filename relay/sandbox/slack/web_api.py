@@ -101,7 +101,7 @@ class WebApi:
 
     def _allowed(self, token: str) -> dict[str, str]:
         """Return the header that tells what a token may be used for."""
-        of_bot = token == self._workspace.bot_token
+        of_bot = self._workspace.takes(token)
         scopes = sorted(self._workspace.scopes) if of_bot else ["connections:write"]
         return {"X-OAuth-Scopes": ",".join(scopes)}
 
@@ -110,10 +110,10 @@ class WebApi:
             raise RefusedError("unknown_method")
         if not token:
             raise RefusedError("not_authed")
-        app, bot = self._workspace.app_token, self._workspace.bot_token
-        if token not in (app, bot):
+        of_app, of_bot = token == self._workspace.app_token, self._workspace.takes(token)
+        if not (of_app or of_bot):
             raise RefusedError("invalid_auth")
-        if token != (app if call.method == "apps.connections.open" else bot):
+        if not (of_app if call.method == "apps.connections.open" else of_bot):
             raise RefusedError("not_allowed_token_type")
         check_scope(self._workspace, call.method, call.arguments)
         self._rates.check(call.method, call.arguments)

@@ -188,6 +188,11 @@ class Workspace:
         self.app_token = app_token
         self.team_id = team_id
         self.url = ""
+        # Of an organisation, and by what the app is installed there: for itself, or for all of it.
+        self.enterprise_id: str | None = None
+        self.org_wide = False
+        # What opens it besides `bot_token`: of an app that many workspaces install.
+        self.other_tokens: set[str] = set()
         self.people = _people(team_id)
         self.channels = _channels(self.people)
         self.groups: dict[str, set[str]] = {"S0LEADS": {"U0APPROVER"}}
@@ -206,6 +211,10 @@ class Workspace:
         self.files: dict[str, bytes] = {}
         self._watchers: set[asyncio.Event] = set()
         self._last_ts = 0
+
+    def takes(self, token: str) -> bool:
+        """Return whether a bot token opens this workspace."""
+        return token == self.bot_token or token in self.other_tokens
 
     def changed(self) -> None:
         """Wake whoever waits for the workspace to look different."""

@@ -82,7 +82,7 @@ class Opening:
             await self._do(click, value)
         except StoreError as problem:
             self._door.not_stored("click", problem, click.user.id)
-            await self._tell.now(listener_of(self._door, click), sentences.STORE_FAILED)
+            await self._tell.now(listener_of(self._door, click), sentences.not_stored(problem))
         await ack()
 
     async def _do(self, click: BlockActions, value: MoreValue) -> None:
@@ -140,7 +140,7 @@ class Opening:
                 await opening
         except StoreError as problem:
             self._door.log.error("form.not_opened", reason=str(problem), user_id=click.user.id)
-            await self._tell.now(listener, sentences.STORE_FAILED)
+            await self._tell.now(listener, sentences.not_stored(problem))
         except (SlackClientError, aiohttp.ClientError, TimeoutError) as problem:
             self._door.log.warning("form.not_opened", reason=type(problem).__name__, user_id=click.user.id)
             await self._tell.now(listener, sentences.FORM_FAILED)

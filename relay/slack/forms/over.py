@@ -44,10 +44,10 @@ def typed(blocks: Sequence[Mapping[str, Any]], entered: Mapping[str, str]) -> li
     """Return what somebody entered into a form, under its labels: what it began with is not theirs."""
     found = []
     for block in blocks:
-        element = block.get("element") or {}
+        element = _part(block, "element")
         words = entered.get(str(block.get("block_id")), "")
         if block.get("type") == "input" and words and words != _begun_with(element):
-            found.append((str((block.get("label") or {}).get("text") or "?"), _told(element, words)))
+            found.append((str(_part(block, "label").get("text") or "?"), _told(element, words)))
     return found
 
 
@@ -58,12 +58,19 @@ def first_input(blocks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _begun_with(element: Mapping[str, Any]) -> str:
-    first = element.get("initial_option") or {}
+    first = _part(element, "initial_option")
     return str(element.get("initial_value") or first.get("value") or "")
 
 
 def _told(element: Mapping[str, Any], words: str) -> str:
     """Return what was chosen by its name, and what was typed as it is."""
-    offered = element.get("options") or ()
-    names = {str(one.get("value")): str((one.get("text") or {}).get("text")) for one in offered}
+    listed = element.get("options")
+    offered = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    names = {str(one.get("value")): str(_part(one, "text").get("text")) for one in offered}
     return ", ".join(names.get(one, one) for one in words.split(",")) if names else words
+
+
+def _part(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return what stands under a name, if it has parts: what comes back may have been tampered with."""
+    found = holder.get(name)
+    return found if isinstance(found, Mapping) else {}

@@ -48,7 +48,7 @@ class Submitting:
             await ack(response_action="errors", errors=unfit.errors)
         except StoreError as problem:
             self._door.not_stored("form", problem, submission.user.id)
-            await self._refuse(ack, submission, sentences.STORE_FAILED, passing=True)
+            await self._refuse(ack, submission, sentences.not_stored(problem), passing=True)
 
     async def _answer(self, ack: AsyncAck, submission: ViewSubmission, form: Form, meant: Meant) -> None:
         approval = await self._deciding.approval(meant.approval_id)

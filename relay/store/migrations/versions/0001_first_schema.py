@@ -8,6 +8,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# PostgreSQL's JSON takes only what every JSON is; ours may be Infinity.
+_JSON = sa.JSON().with_variant(sa.Text(), "postgresql")
+_WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+
 
 def upgrade() -> None:
     for make in (_approvals, _audit, _copies, _deliveries, _messages, _seen, _settings):
@@ -31,10 +35,10 @@ def _approvals() -> None:
         sa.Column("input_hash", sa.String(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
         sa.Column("tool_name", sa.String(), nullable=False),
-        sa.Column("tool_input", sa.JSON(), nullable=False),
-        sa.Column("diffs", sa.JSON(), nullable=False),
+        sa.Column("tool_input", _JSON, nullable=False),
+        sa.Column("diffs", _JSON, nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
-        sa.Column("requesters", sa.JSON(), nullable=False),
+        sa.Column("requesters", _JSON, nullable=False),
         sa.Column("message_id", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("approve", sa.Boolean(), nullable=True),
@@ -42,7 +46,7 @@ def _approvals() -> None:
         sa.Column("decided_by", sa.String(), nullable=True),
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
         sa.Column("epoch", sa.String(), nullable=False),
-        sa.Column("event_seq", sa.Integer(), nullable=False),
+        sa.Column("event_seq", _WHOLE, nullable=False),
         sa.Column("gone_at", sa.BigInteger(), nullable=True),
         sa.Column("sent", sa.Boolean(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
@@ -64,13 +68,13 @@ def _approvals() -> None:
 def _audit() -> None:
     op.create_table(
         "audit",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", _WHOLE, autoincrement=True, nullable=False),
         sa.Column("team_id", sa.String(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("subject_id", sa.String(), nullable=False),
-        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("facts", _JSON, nullable=False),
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("audit_by_subject", "audit", ["subject_id"], unique=False)
@@ -82,7 +86,7 @@ def _copies() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("team_id", sa.String(), nullable=False),
         sa.Column("approval_id", sa.String(), nullable=False),
-        sa.Column("places", sa.JSON(), nullable=False),
+        sa.Column("places", _JSON, nullable=False),
         sa.Column("channel_id", sa.String(), nullable=True),
         sa.Column("ts", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -93,14 +97,14 @@ def _copies() -> None:
 def _deliveries() -> None:
     op.create_table(
         "deliveries",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", _WHOLE, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("team_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("ordering_key", sa.String(), nullable=False),
         sa.Column("subject_id", sa.String(), nullable=False),
         sa.Column("environment", sa.String(), nullable=False),
-        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("body", _JSON, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("uncertain", sa.Boolean(), nullable=False),
@@ -109,7 +113,7 @@ def _deliveries() -> None:
         sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
-        sa.Column("receipt", sa.JSON(), nullable=False),
+        sa.Column("receipt", _JSON, nullable=False),
         sa.Column("last_error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("id"),
@@ -129,6 +133,7 @@ def _deliveries() -> None:
         ["lease_until"],
         unique=False,
         sqlite_where=sa.text("lease_until IS NOT NULL"),
+        postgresql_where=sa.text("lease_until IS NOT NULL"),
     )
     op.create_index(
         "deliveries_live_by_key",
@@ -176,6 +181,7 @@ def _messages() -> None:
         ["created_at"],
         unique=False,
         sqlite_where=sa.text("response_url IS NOT NULL"),
+        postgresql_where=sa.text("response_url IS NOT NULL"),
     )
 
 

@@ -27,7 +27,13 @@ def upgrade() -> None:
     )
     op.create_index("conversations_by_thread", "conversations", ["channel_id", "thread_ts"])
     op.create_index("conversations_by_id", "conversations", ["conversation_id"])
-    op.create_index("messages_by_thread", "messages", ["channel_id", "thread_ts"], sqlite_where=_THREADED)
+    op.create_index(
+        "messages_by_thread",
+        "messages",
+        ["channel_id", "thread_ts"],
+        sqlite_where=_THREADED,
+        postgresql_where=_THREADED,
+    )
 
 
 def downgrade() -> None:

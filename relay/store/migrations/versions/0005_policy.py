@@ -14,19 +14,20 @@ _BEFORE = sa.text("state IN ('pending', 'decided', 'failed')")
 _OPEN = sa.text("state IN ('pending', 'decided', 'failed', 'expired')")
 _NUDGED = sa.text("nudge_at IS NOT NULL")
 _DECIDED = sa.text("decided_at IS NOT NULL")
+_JSON = sa.JSON().with_variant(sa.Text(), "postgresql")
 _RUNTIME = ["environment", "agent_id", "conversation_id"]
 
 
 def _columns() -> list[sa.Column[Any]]:
     return [
-        sa.Column("ask", sa.JSON(), nullable=False, server_default="{}"),
-        sa.Column("channels", sa.JSON(), nullable=False, server_default="[]"),
+        sa.Column("ask", _JSON, nullable=False, server_default="{}"),
+        sa.Column("channels", _JSON, nullable=False, server_default="[]"),
         sa.Column("code", sa.String(), nullable=False, server_default=""),
         sa.Column("shown_hash", sa.String(), nullable=False, server_default=""),
-        sa.Column("edited_input", sa.JSON()),
+        sa.Column("edited_input", _JSON),
         sa.Column("edited_by", sa.String(), nullable=False, server_default=""),
-        sa.Column("suggestions", sa.JSON(), nullable=False, server_default="[]"),
-        sa.Column("decision", sa.JSON()),
+        sa.Column("suggestions", _JSON, nullable=False, server_default="[]"),
+        sa.Column("decision", _JSON),
         sa.Column("expires_at", sa.BigInteger()),
         sa.Column("nudge_at", sa.BigInteger()),
         sa.Column("nudges", sa.Integer(), nullable=False, server_default="0"),
@@ -79,7 +80,7 @@ def _create_grants() -> None:
         sa.Column("conversation_id", sa.String(), nullable=False),
         sa.Column("tool_name", sa.String(), nullable=False),
         sa.Column("input_hash", sa.String(), nullable=False),
-        sa.Column("patterns", sa.JSON(), nullable=False),
+        sa.Column("patterns", _JSON, nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column("approval_id", sa.String(), nullable=False),
         sa.Column("granted_by", sa.String(), nullable=False),
@@ -89,7 +90,7 @@ def _create_grants() -> None:
         sa.Column("most_uses", sa.Integer(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger()),
         sa.Column("revoked_by", sa.String(), nullable=False, server_default=""),
-        sa.Column("approvers", sa.JSON(), nullable=False),
+        sa.Column("approvers", _JSON, nullable=False),
     )
     op.create_index("grants_by_tool", "grants", [*_RUNTIME, "tool_name", "expires_at"])
     op.create_index("grants_by_end", "grants", ["team_id", "expires_at"])

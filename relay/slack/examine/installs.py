@@ -1,0 +1,40 @@
+"""The app that many workspaces install: whether Slack takes its id and secret, and where it leads back to."""
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from relay.config import SlackConfig
+from relay.domain.findings import Finding, good, wrong
+from relay.slack.examine.app import refused_token, unasked
+from relay.slack.installing.oauth import OAuth
+from relay.slack.verdicts import CARRIERS, code, passing
+
+ABOUT = "SLACK_CLIENT_ID, SLACK_CLIENT_SECRET"
+_NO_SUCH_CODE = "invalid_code"
+_WHERE = "the app's page, Basic Information, App Credentials"
+
+
+async def installs(client: AsyncWebClient, config: SlackConfig) -> list[Finding]:
+    """Return whether workspaces can install the app. Nothing is installed by that."""
+    oauth = config.oauth
+    if oauth is None:
+        return []
+    findings = [good("installing", f"at {oauth.install_url}; the app's redirect URL is {oauth.redirect_uri}")]
+    try:
+        await OAuth(client, oauth).exchange("relay-doctor")  # no code of Slack's: what it says of that tells
+    except SlackApiError as problem:
+        return [*findings, _said(problem, config)]
+    except CARRIERS as problem:
+        return [*findings, refused_token(ABOUT, problem, config, _WHERE)]
+    return findings
+
+
+def _said(problem: SlackApiError, config: SlackConfig) -> Finding:
+    if code(problem) == _NO_SUCH_CODE:
+        return good(ABOUT, "Slack takes them")
+    if code(problem) == "bad_redirect_uri":
+        fix = "Add it on the app's page, OAuth & Permissions, Redirect URLs."
+        return wrong("RELAY_PUBLIC_URL", "Slack does not know the redirect URL that it makes", fix)
+    if passing(problem):
+        return unasked(ABOUT, problem)
+    return refused_token(ABOUT, problem, config, _WHERE)

@@ -11,6 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE_FILE = DEPLOY / "compose.yaml"
+DATABASE_FILE = DEPLOY / "compose.postgresql.yaml"  # given behind it
 UNIT_FILE = DEPLOY / "systemd/relay.service"
 KUBERNETES_FILE = DEPLOY / "kubernetes/relay.yaml"
 TOML_FILE = DEPLOY / "relay.toml"

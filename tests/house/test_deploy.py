@@ -18,6 +18,7 @@ from tests.house.deployed import (
     COMPOSE,
     COMPOSE_FILE,
     CONTAINER,
+    DATABASE_FILE,
     DEPLOY,
     DOCKERFILE,
     KUBERNETES,
@@ -86,9 +87,31 @@ def test_hadolint_has_nothing_to_say_of_the_image() -> None:
     assert said_by(linter, ROOT / "Dockerfile") == (0, "")
 
 
-def test_compose_takes_its_file() -> None:
-    status, said = said_of_compose(COMPOSE_FILE)
+@pytest.mark.parametrize("path", [COMPOSE_FILE, DATABASE_FILE])
+def test_compose_takes_its_files(path: Path) -> None:
+    status, said = said_of_compose(path)
     assert status == 0, said
+
+
+def test_with_the_second_one_the_relay_has_its_store_in_the_database_of_that(tmp_path: Path) -> None:
+    added = yaml.safe_load(DATABASE_FILE.read_text(encoding="utf-8"))
+    relay, database = added["services"]["relay"], added["services"]["database"]
+    given = by_compose()
+    variables = {**given.variables, **relay["environment"]}
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name in SECRETS:
+        (secrets / name.lower()).write_text(SECRET_WORDS[name], encoding="utf-8")
+    user, name = (database["environment"][one] for one in ("POSTGRES_USER", "POSTGRES_DB"))
+    url = f"postgresql://{user}:hunter22@database/{name}"
+    (secrets / "relay_store_url").write_text(url, encoding="utf-8")
+    inside = {one: text.replace("/run/secrets", str(secrets)) for one, text in variables.items()}
+    file = tmp_path / "relay.toml"
+    [text] = given.texts.values()
+    file.write_text(text, encoding="utf-8")
+    assert load({**inside, "RELAY_CONFIG": str(file)}, tmp_path).store_url == url
+    assert {*relay["depends_on"]} <= {*added["services"]}
+    assert {*relay["secrets"], *database["secrets"]} == {*added["secrets"]}
 
 
 def test_a_misspelt_key_is_none_that_compose_takes(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 TEAM = "T0BENCH00"
 CONVERSATIONS = 200
 _PEOPLE = 50
+_SLACK = "https://hooks.slack.com"
 _NUMBER = re.compile(rb"deploy the site, please \(number (\d+)\)")
 
 
@@ -40,15 +41,19 @@ def number_in(body: bytes) -> int | None:
 
 
 class Commands:
-    """Makes commands, each with a number and a trigger id never used before in this run."""
+    """Makes commands, each with a number and a trigger id never used before in this run.
 
-    def __init__(self) -> None:
+    What is said to a person alone goes to `answers`.
+    """
+
+    def __init__(self, answers: str = _SLACK) -> None:
         self._next = 1
+        self._answers = answers
 
     def make(self, count: int) -> list[Command]:
         """Return `count` commands signed now: Slack's signature is good for five minutes."""
         first, self._next = self._next, self._next + count
-        return list(_signed(range(first, self._next)))
+        return list(_signed(range(first, self._next), self._answers))
 
 
 def signed(body: bytes) -> bytes:
@@ -61,15 +66,15 @@ def signed(body: bytes) -> bytes:
 
 def command_in(place: int, number: int) -> bytes:
     """Return a signed command typed in one conversation."""
-    return signed(_body(number, place))
+    return signed(_body(number, place, _SLACK))
 
 
-def _signed(numbers: range) -> Iterator[Command]:
+def _signed(numbers: range, answers: str) -> Iterator[Command]:
     for number in numbers:
-        yield Command(number, signed(_body(number, number % CONVERSATIONS)))
+        yield Command(number, signed(_body(number, number % CONVERSATIONS, answers)))
 
 
-def _body(number: int, place: int) -> bytes:
+def _body(number: int, place: int, answers: str) -> bytes:
     fields = {
         "token": "gIkuvaNzQIHg97ATvDxqgjtO",
         "team_id": TEAM,
@@ -82,7 +87,7 @@ def _body(number: int, place: int) -> bytes:
         "text": f"deploy the site, please (number {number})",
         "api_app_id": "A0BENCH00",
         "is_enterprise_install": "false",
-        "response_url": f"https://hooks.slack.com/commands/{TEAM}/{number}/fresh",
+        "response_url": f"{answers}/commands/{TEAM}/{number}/fresh",
         "trigger_id": f"{number}.398738663015.470bedcc",
     }
     return urlencode(fields).encode()

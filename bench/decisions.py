@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
+from types import SimpleNamespace
 from typing import Any, cast
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -231,9 +232,8 @@ def _asks() -> Iterator[Ask]:
 def _inbox(store: Store) -> Inbox:
     client = cast("AsyncWebClient", _Slack())
     door = SlackDoor(
-        config=cast("Any", None),
+        present=cast("Any", SimpleNamespace(config=SimpleNamespace(rights=lambda _: RIGHTS))),
         workspace=Workspace(TEAM, "U0RELAY", "B0RELAY"),
-        rights=RIGHTS,
         store=store,
         people=People(client, TEAM),
         client=client,

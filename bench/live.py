@@ -182,7 +182,7 @@ async def _one(contestant: Contestant, seconds: float, turns: int) -> Live:
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as folder:
         async with LiveStub() as stub, running(contestant, stub.port, Path(folder)) as server:
             await stub.listened_to(LIVE, 2 if contestant.durable else 1)
-            load = Load(server.port)
+            load = Load(*server.ports)
             try:
                 return await _measured(_Bench(stub, load), server, seconds, turns)
             finally:

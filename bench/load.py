@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from time import perf_counter
 
 from bench.commands import Command
@@ -92,15 +93,15 @@ def _is_whole(answer: bytes) -> bool:
 
 
 class Load:
-    """Sends commands to a server on 127.0.0.1."""
+    """Sends commands to a server on 127.0.0.1, over as many connections to each of its ports."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, *ports: int) -> None:
+        self._ports = cycle(ports)
         self._idle: list[_Connection] = []
 
     async def _connect(self) -> _Connection:
         _, connection = await asyncio.get_running_loop().create_connection(
-            _Connection, "127.0.0.1", self._port
+            _Connection, "127.0.0.1", next(self._ports)
         )
         return connection
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from statistics import median
+from typing import Protocol
 
 from bench.contestants import BOLT, BOLT_HTTPX, NPM_BOLT, RELAY, SLOW_RELAY, Contestant
 from bench.goals import goal_line, ratio
@@ -11,7 +12,7 @@ from bench.rounds import Figures
 
 Results = Mapping[str, Sequence[Figures]]
 _BESIDE = (BOLT, BOLT_HTTPX, NPM_BOLT)
-_FULL = 0.9  # of the load's core in use: what is measured may be the load's own limit
+FULL = 0.9  # of the load's core in use: what is measured may be the load's own limit
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ _LINES = (
     _Line("memory after it", "memory", "MB"),
     _Line("start to listening", "listens", "s"),
     _Line("start to ready", "ready", "s"),
+    _Line("start to all of them heard", "heard", "s"),
 )
 
 
@@ -101,21 +103,26 @@ def report(results: Results, contestants: Sequence[Contestant], left_out: Sequen
     """Return the table and what became of the commands."""
     medians = Medians(results)
     there = [one for one in contestants if one.name in medians]
-    losses = [_loss(one, results[one.name]) for one in there]
-    lines = [_table(medians, there), "", *losses, *(f"left out: {reason}" for reason in left_out)]
-    if any(medians.of(one.name, "load_busy") >= _FULL for one in there):
+    losses = [loss(one, results[one.name]) for one in there]
+    lines = [_side_by_side(medians, there), "", *losses, *(f"left out: {reason}" for reason in left_out)]
+    if any(medians.of(one.name, "load_busy") >= FULL for one in there):
         lines.append(
             "full: the load's own core was the limit, so that the rates of this column may be higher"
         )
     return "\n".join(lines)
 
 
-def _table(medians: Medians, contestants: Sequence[Contestant]) -> str:
+def _side_by_side(medians: Medians, contestants: Sequence[Contestant]) -> str:
     beside = [one for one in _BESIDE if one.name in medians]
     head = ["", *(one.short for one in contestants), *(f"(e)/{one.short[:3]}" for one in beside)]
     rows = [head, *(_row(line, medians, contestants, beside) for line in _LINES)]
     rows.append(["load and neighbours' core in use", *(_busy(medians, one.name) for one in contestants)])
     rows[-1] += [""] * (len(head) - len(rows[-1]))
+    return table(rows)
+
+
+def table(rows: Sequence[list[str]]) -> str:
+    """Return rows as lines in columns, the first one to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(_aligned(row, widths) for row in rows)
 
@@ -129,22 +136,42 @@ def _row(
     line: _Line, medians: Medians, contestants: Sequence[Contestant], beside: Sequence[Contestant]
 ) -> list[str]:
     values = {one.name: medians.of(one.name, line.figure) for one in contestants}
-    cells = [_or_dash(values[one.name] * line.scale, f" {line.unit}") for one in contestants]
-    ratios = [_or_dash(ratio(values[RELAY.name], values[one.name]), "") for one in beside]
+    cells = [or_dash(values[one.name] * line.scale, f" {line.unit}") for one in contestants]
+    ratios = [or_dash(ratio(values[RELAY.name], values[one.name]), "") for one in beside]
     return [line.title, *cells, *ratios]
 
 
 def _busy(medians: Medians, name: str) -> str:
-    busy = medians.of(name, "load_busy")
-    return f"{busy:.0%}{' full' if busy >= _FULL else ''}"
+    return share(medians.of(name, "load_busy"))
 
 
-def _or_dash(value: float, unit: str) -> str:
+def share(busy: float) -> str:
+    """Return the share of a core in use, marked where it may have been the limit."""
+    return "-" if isnan(busy) else f"{busy:.0%}{' full' if busy >= FULL else ''}"
+
+
+def or_dash(value: float, unit: str) -> str:
+    """Return a value as people read it; a dash where there is none."""
     return "-" if isnan(value) else f"{value:.2f}{unit}"
 
 
-def _loss(one: Contestant, rounds: Sequence[Figures]) -> str:
-    def total(count: Callable[[Figures], int]) -> int:
+class Counted(Protocol):
+    """What counts the commands of a round."""
+
+    @property
+    def sent(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
+    @property
+    def doubled(self) -> int: ...
+
+
+def loss(one: Contestant, rounds: Sequence[Counted]) -> str:
+    """Return what became of the commands of all the rounds of a contestant."""
+
+    def total(count: Callable[[Counted], int]) -> int:
         return sum(count(each) for each in rounds)
 
     sent, refused = total(lambda each: each.sent), total(lambda each: each.refused)

@@ -1,14 +1,17 @@
 """One round of one contestant: schedule, in step, saturation, and the search for what it sustains."""
 
 import asyncio
+import contextlib
+import gc
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from time import perf_counter, process_time
 
 from bench.commands import Commands
-from bench.contestants import ROOT, Contestant, Server, running
+from bench.contestants import LOAD_CORE, ROOT, Contestant, Server, core_seconds, running
 from bench.load import Load, Outcome
 from bench.stub import Arrivals, Stub
 from bench.sustainable import Watch, highest, is_sustained, percentile, times_to_arrival
@@ -18,6 +21,7 @@ _CONNECTIONS = 64
 _WARM_UP = 400
 _MOST_A_SECOND = 6000  # commands signed ahead for each second of saturation, or twice the rate of warming up
 _QUIET = 5.0  # when nothing comes for so long, the rest is lost
+_TAKEN_WITHIN, _BACK_WITHIN, _DRAINED_WITHIN = 120.0, 40.0, 180.0  # of a backlog
 _LOOK, _IDLE, _REST_WITHIN = 0.1, 0.015, 3.0  # a server rests when it uses so little in a look
 
 
@@ -32,6 +36,7 @@ class Lengths:
     probe: float
     close: float  # how far apart a sustained rate and one that is not may be in the end
     turns: int  # recorded turns to live through
+    backlog: int  # commands that wait for an environment that is away
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ class Figures:
     memory: float
     listens: float
     ready: float
+    heard: float  # until every conversation is listened to; NaN for those that listen to none
     load_busy: float  # the share of its core that the load generator and the neighbours used
+    core_busy: float  # and that whoever else runs there used as well
     sent: int
     refused: int
     lost: int
@@ -58,14 +65,16 @@ class Figures:
 
 
 @dataclass
-class _Count:
+class Count:
+    """What became of the commands of some phases."""
+
     sent: int = 0
     refused: int = 0
     lost: int = 0
     doubled: int = 0
 
     def take(self, outcome: Outcome, arrivals: Arrivals, *, forwards: bool) -> None:
-        """Add what became of the commands of a phase."""
+        """Add the commands of a phase."""
         acknowledged = outcome.acknowledged
         self.sent += len(acknowledged) + outcome.refused
         self.refused += outcome.refused
@@ -75,11 +84,33 @@ class _Count:
 
 
 @dataclass(frozen=True)
-class _Saturated:
+class Saturated:
+    """What a server gave at saturation: rates a second, seconds a command, and shares of the load's core."""
+
     acks: float
     forwards: float
     cpu: float
     load_busy: float
+    core_busy: float
+
+
+@dataclass(frozen=True)
+class Drained:
+    """A backlog that left: seconds from the environment's return to the first arrival, and the rate then."""
+
+    wait: float
+    rate: float
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector from stopping the load in the middle of a measurement."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def one_round(
@@ -89,14 +120,14 @@ async def one_round(
     # In the checkout, not in the system's folder for temporary files: that may be kept in memory.
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as folder:
         async with running(contestant, stub.port, Path(folder)) as server:
-            load = Load(server.port)
+            load = Load(*server.ports)
             try:
-                return await _Round(contestant, commands, stub, lengths, server, load).run(start)
+                return await Round(contestant, commands, stub, lengths, server, load).run(start)
             finally:
                 load.close()
 
 
-class _Round:
+class Round:
     """The phases of a round, on a server that runs."""
 
     def __init__(
@@ -114,18 +145,18 @@ class _Round:
         self._lengths = lengths
         self._server = server
         self._load = load
-        self._count = _Count()
+        self.count = Count()
         self._most = float(_MOST_A_SECOND)
 
     async def run(self, start: float | None) -> Figures:
         """Run the phases and return their figures."""
         self._stub.arrivals = Arrivals()
-        await self._warm_up()
+        await self.warm_up()
         timely = await self._load.by_schedule(self._commands.make(int(_RATE * self._lengths.schedule)), _RATE)
         await self._settled(timely)
         to_arrival = times_to_arrival(timely, self._stub.arrivals) if self._forwards else []
-        in_step = await self._in_step() if self._forwards else nan
-        full = await self._saturate()
+        in_step = await self.in_step() if self._forwards else nan
+        full = await self.saturate()
         memory = self._server.memory_mb()
         sustainable = await self._sustainable(start, in_step) if self._forwards else nan
         return Figures(
@@ -138,11 +169,12 @@ class _Round:
             memory=memory,
             listens=self._server.started["listens"],
             ready=self._server.started["ready"],
+            heard=self._server.started.get("heard", nan),
             **vars(full),
-            **vars(self._count),
+            **vars(self.count),
         )
 
-    async def _warm_up(self) -> None:
+    async def warm_up(self) -> None:
         """Send the first commands; a server that does not say when it is ready is so when it answers."""
         await self._settled(await self._load.saturate(self._commands.make(1), 1, 30.0))
         self._server.started.setdefault("ready", perf_counter() - self._server.began)
@@ -150,23 +182,38 @@ class _Round:
         await self._settled(warm)
         self._most = max(self._most, 2 * len(warm.acknowledged) / warm.seconds)
 
-    async def _in_step(self) -> float:
+    async def in_step(self) -> float:
         """Return the forwards a second when a command is sent only for one that has arrived."""
         seconds = self._lengths.saturation
         ahead = self._commands.make(int(self._most * seconds))
         arrivals = self._stub.arrivals
         return await self._settled(await self._load.saturate(ahead, _CONNECTIONS, seconds, arrivals.one))
 
-    async def _saturate(self) -> _Saturated:
+    async def saturate(self) -> Saturated:
+        """Keep it as busy as it can be, and wait until it rests."""
         ahead = self._commands.make(int(self._most * self._lengths.saturation))
         await self._rest()
-        used, own, began = self._server.cpu_seconds(), process_time(), perf_counter()
+        used, own, core = self._server.cpu_seconds(), process_time(), core_seconds(LOAD_CORE)
         full = await self._load.saturate(ahead, _CONNECTIONS, self._lengths.saturation)
-        busy = (process_time() - own) / (perf_counter() - began)
+        busy = (process_time() - own) / full.seconds
+        core_busy = min((core_seconds(LOAD_CORE) - core) / full.seconds, 1.0)  # it is told in hundredths
         forwards = await self._settled(full)
         await self._rest()
         cpu = (self._server.cpu_seconds() - used) / max(len(full.acknowledged), 1)
-        return _Saturated(len(full.acknowledged) / full.seconds, forwards, cpu, busy)
+        return Saturated(len(full.acknowledged) / full.seconds, forwards, cpu, busy, core_busy)
+
+    async def drain(self) -> Drained:
+        """Have commands wait for an environment that is away, and have it come back."""
+        await self._stub.go_away()
+        ahead = self._commands.make(self._lengths.backlog)
+        taken = await self._load.saturate(ahead, _CONNECTIONS, _TAKEN_WITHIN)
+        await self._rest()
+        self._stub.come_back()
+        back = perf_counter()
+        rate = await self._settled(taken, _BACK_WITHIN, _DRAINED_WITHIN)
+        moments = self._stub.arrivals.moments
+        first = min((moments[one] for one in taken.acknowledged if one in moments), default=nan)
+        return Drained(first - back, rate)
 
     async def _sustainable(self, start: float | None, in_step: float) -> float:
         """Return the highest rate at which all that is sent arrives, and soon enough."""
@@ -182,13 +229,13 @@ class _Round:
         await self._settled(outcome)
         return not watch.failed and is_sustained(outcome, arrivals)
 
-    async def _settled(self, outcome: Outcome) -> float:
+    async def _settled(self, outcome: Outcome, quiet: float = _QUIET, longest: float | None = None) -> float:
         """Wait until what was acknowledged has arrived; count it, and return the rate of arrival."""
         arrivals = self._stub.arrivals
         rate = nan
         if self._forwards:
-            rate = await arrivals.of(outcome.acknowledged, _QUIET, self._lengths.drain)
-        self._count.take(outcome, arrivals, forwards=self._forwards)
+            rate = await arrivals.of(outcome.acknowledged, quiet, longest or self._lengths.drain)
+        self.count.take(outcome, arrivals, forwards=self._forwards)
         return rate
 
     async def _rest(self) -> None:

@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from bench.commands import TEAM, number_in
 
 CONNECTION, DEVICE = "connection-bench", "device-bench"
+SECOND_DEVICE = "device-second"  # of those that serve two environments
 _POLL = 0.02
 
 
@@ -67,11 +68,16 @@ class Arrivals:
 
 
 class Stub:
-    """Serves both neighbours on one port of 127.0.0.1 while it is entered."""
+    """Serves both neighbours on one port of 127.0.0.1 while it is entered.
+
+    The environment's devices can go away and come back, all at once.
+    """
 
     def __init__(self) -> None:
         self.arrivals = Arrivals()
         self.port = 0
+        self._is_away = False
+        self._sockets: set[web.WebSocketResponse] = set()
         # No router in between: the neighbours must cost less than what is measured.
         self._runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=0.2)
 
@@ -86,6 +92,16 @@ class Stub:
     ) -> None:
         await self._runner.cleanup()
 
+    async def go_away(self) -> None:
+        """Have the devices be offline: their sockets end, and what is posted to them is not taken."""
+        self._is_away = True
+        for socket in list(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
+
+    def come_back(self) -> None:
+        """Have the devices be online again."""
+        self._is_away = False
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if path.endswith("/messages"):
@@ -93,15 +109,33 @@ class Stub:
         if path.startswith("/api/"):
             return json_answer(to_call(path.removeprefix("/api/"), await request.read()))
         if path.endswith("/status/ws"):
-            return await _status_socket(request)
-        return json_answer(device())
+            return await self._status_socket(request)
+        return json_answer(device(path.rpartition("/")[2], online=not self._is_away))
 
     async def _take_message(self, request: web.BaseRequest) -> web.Response:
+        if self._is_away:
+            return _not_here()
         number = number_in(await request.read())
         if number is None:
             return web.Response(status=400, text="no command of this run")
         self.arrivals.take(number)
         return web.Response(body=b'{"message":"forwarded","success":true}', content_type="application/json")
+
+    async def _status_socket(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer what is asked, and that nothing is waited for: no turn ever begins here."""
+        if self._is_away:
+            return _not_here()
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        try:
+            async for received in socket:
+                if received.type is WSMsgType.TEXT:
+                    for answer in to_frame(json.loads(received.data)):
+                        await socket.send_json(answer)
+        finally:
+            self._sockets.discard(socket)
+        return socket
 
 
 def json_answer(answer: dict[str, Any]) -> web.Response:
@@ -124,12 +158,12 @@ def to_call(method: str, body: bytes) -> dict[str, Any]:
     return {"ok": True, "channel": asked.get("channel"), "ts": f"{time.time():.6f}"}
 
 
-def device() -> dict[str, Any]:
-    """Return what the environments API says of the only device."""
+def device(which: str = DEVICE, *, online: bool = True) -> dict[str, Any]:
+    """Return what the environments API says of a device."""
     return {
-        "id": DEVICE,
-        "connectionId": CONNECTION,
-        "deviceId": DEVICE,
+        "id": which,
+        "connectionId": which.replace("device", "connection") if online else None,
+        "deviceId": which,
         "connectionName": "bench",
         "lastHeartbeat": int(time.time() * 1000),
         "currentMode": "standard",
@@ -137,15 +171,8 @@ def device() -> dict[str, Any]:
     }
 
 
-async def _status_socket(request: web.BaseRequest) -> web.WebSocketResponse:
-    """Answer what is asked, and that nothing is waited for: no turn ever begins here."""
-    socket = web.WebSocketResponse(compress=False)
-    await socket.prepare(request)
-    async for received in socket:
-        if received.type is WSMsgType.TEXT:
-            for answer in to_frame(json.loads(received.data)):
-                await socket.send_json(answer)
-    return socket
+def _not_here() -> web.Response:
+    return web.Response(status=404, body=b'{"message":"not connected"}', content_type="application/json")
 
 
 def to_frame(asked: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from relay.domain.deliveries import Retry
 from relay.domain.people import Membership, Person
 from relay.domain.rules import Circle
 from relay.slack.verdicts import CARRIERS, code, meaning
+from relay.slack.waiting import settled
 
 _REMEMBERED_FOR = 60.0
 _REMEMBERED = 1_000
@@ -111,8 +112,7 @@ class Circles:
         """Return what Slack says of each, as far as it is said in time."""
         looks = {of: self._known_or_asked(of) for of in sorted(wanted)}
         asked = [self._asking[of][1] for of in looks if of in self._asking]
-        if asked:
-            await asyncio.wait(asked, timeout=within)
+        await settled(asked, within)
         return looks
 
     def _known_or_asked(self, of: str) -> _Look:

@@ -11,10 +11,12 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.people import Person, Standing
+from relay.slack.waiting import settled
 
 _REMEMBERED_FOR = 60.0
 _REMEMBERED = 10_000
-_TIMEOUT = 1.5  # of Slack's three seconds for an acknowledgement
+_WITHIN = 1.5  # of Slack's three seconds for an acknowledgement
+_ASK_WITHIN = 3.0  # whoever tries again in a moment finds it known, or has it asked anew
 
 
 class People:
@@ -37,7 +39,10 @@ class People:
         if user_id not in self._asking:
             self._asking[user_id] = asyncio.create_task(self._ask(user_id, team_id))
             self._asking[user_id].add_done_callback(lambda _: self._asking.pop(user_id, None))
-        return self._seen_from(await asyncio.shield(self._asking[user_id]), team_id)
+        asking = self._asking[user_id]
+        if not await settled([asking], _WITHIN):
+            return _unknown(user_id, team_id)
+        return self._seen_from(asking.result(), team_id)
 
     def _seen_from(self, person: Person, team_id: str) -> Person:
         # An arrival that names another team than the look-up: the stricter of the two.
@@ -47,10 +52,10 @@ class People:
 
     async def _ask(self, user_id: str, team_id: str) -> Person:
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(_ASK_WITHIN):
                 answer = await self._client.users_info(user=user_id)
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
-            return Person(user_id, team_id, user_id, Standing.UNKNOWN)
+            return _unknown(user_id, team_id)
         person = described(user_id, answer.get("user") or {}, self._home_team)
         self._known[user_id] = (self._clock(), person)
         self._known.move_to_end(user_id)
@@ -71,6 +76,10 @@ def described(user_id: str, user: dict[str, Any], home_team: str) -> Person:
     if home_team in (of_org.get("teams") or []):
         team_id = home_team
     return Person(user_id, team_id, str(name or user_id), _standing(user, team_id, home_team))
+
+
+def _unknown(user_id: str, team_id: str) -> Person:
+    return Person(user_id, team_id, user_id, Standing.UNKNOWN)
 
 
 def _standing(user: dict[str, Any], team_id: str, home_team: str) -> Standing:

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from relay.domain.people import Membership, Person, Standing
 from relay.sandbox.slack import FakeSlack
@@ -81,3 +83,19 @@ def test_a_membership_that_was_looked_up_is_told(member: bool | None) -> None:
 def test_a_membership_that_was_not_looked_up_is_unknown() -> None:
     person = Person(ADA, "T0HOME", "ada", Standing.MEMBER, (Membership("S0LEADS", True, 5),))
     assert person.in_("S0ONCALL") is None
+
+
+async def test_whom_slack_describes_too_late_is_known_at_the_next_try(desk: Desk) -> None:
+    answer, asked = asyncio.Event(), []
+
+    class Slow(AsyncWebClient):
+        async def users_info(self, **kwargs: Any) -> AsyncSlackResponse:
+            asked.append(kwargs)
+            await answer.wait()
+            return await super().users_info(**kwargs)
+
+    people = People(Slow(token=desk.slack.bot_token, base_url=desk.slack.api_url), "T0HOME")
+    assert (await people.person(ADA, "T0HOME")).standing is Standing.UNKNOWN
+    answer.set()
+    assert (await people.person(ADA, "T0HOME")).standing is Standing.MEMBER
+    assert len(asked) == 1

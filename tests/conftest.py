@@ -1,6 +1,7 @@
 """Fixtures that more than one folder of tests needs, and how hard Hypothesis looks."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from relay.store.opening import place_at
 from relay.store.schema import upgrade
 from tests import postgres
 from tests.world import World, world
+
+# Run in the background of a script, tests are started with Ctrl-C ignored, and so would all be that they
+# start, some of it to be ended by just that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine is slow at times, and slowness is no finding: there is no deadline. `make test` takes
 # the same examples every time, so that a change alone turns it red; `make nightly` looks for new ones.

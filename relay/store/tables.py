@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     TypeDecorator,
     UniqueConstraint,
     false,
@@ -46,6 +47,12 @@ def moment_of(kept: int) -> datetime:
 
 # Of SQLite every whole number is as large as it has to be, and only INTEGER numbers its rows.
 Whole = Integer().with_variant(BigInteger(), "postgresql")
+
+
+def _partial(name: str, *columns: str, where: TextClause, on_postgresql: TextClause | None = None) -> Index:
+    """Return an index of some rows only, which both engines know by the same words unless told otherwise."""
+    there = where if on_postgresql is None else on_postgresql
+    return Index(name, *columns, sqlite_where=where, postgresql_where=there)
 
 
 class WrittenJson(TypeDecorator[Any]):
@@ -120,13 +127,14 @@ messages = Table(
     Column("created_at", Instant, nullable=False),
     Column("settled_at", Instant),
     Column("turn_ended", Boolean, nullable=False),
-    Index("messages_with_secret", "created_at", sqlite_where=_SECRET),
-    Index("messages_by_thread", "channel_id", "thread_ts", sqlite_where=_THREADED),
-    Index(
+    _partial("messages_with_secret", "created_at", where=_SECRET),
+    _partial("messages_by_thread", "channel_id", "thread_ts", where=_THREADED),
+    _partial(
         "messages_in_turn",
         "environment",
         "conversation_id",
-        sqlite_where=text("turn_ended = 0"),
+        where=text("turn_ended = 0"),
+        on_postgresql=text("NOT turn_ended"),
     ),
 )
 
@@ -175,17 +183,18 @@ deliveries = Table(
     Column("settled_at", Instant),
     Column("receipt", Json, nullable=False),
     Column("last_error", Text, nullable=False),
-    Index("deliveries_live_by_key", "ordering_key", "seq", sqlite_where=_LIVE),
-    Index("deliveries_due", "next_attempt_at", sqlite_where=_DUE),
-    Index("deliveries_leased", "lease_until", sqlite_where=_LEASED),
+    _partial("deliveries_live_by_key", "ordering_key", "seq", where=_LIVE),
+    _partial("deliveries_due", "next_attempt_at", where=_DUE),
+    _partial("deliveries_leased", "lease_until", where=_LEASED),
     Index("deliveries_by_subject", "subject_id", "kind"),
     # What waits for its environment to be back: of a kind, in the order it came.
-    Index(
+    _partial(
         "deliveries_held_back",
         "environment",
         "kind",
         "seq",
-        sqlite_where=text("away IS 1 AND next_attempt_at IS NOT NULL"),
+        where=text("away IS 1 AND next_attempt_at IS NOT NULL"),
+        on_postgresql=text("away IS TRUE AND next_attempt_at IS NOT NULL"),
     ),
 )
 
@@ -239,28 +248,16 @@ approvals = Table(
     Column("silent_since", Instant),
     Column("snoozed_until", Instant),
     Column("snoozed_by", String, nullable=False, server_default=""),
-    Index("approvals_nudged", "nudge_at", sqlite_where=_NUDGED),
-    Index("approvals_by_code", "team_id", "code", sqlite_where=_OPEN),
+    _partial("approvals_nudged", "nudge_at", where=_NUDGED),
+    _partial("approvals_by_code", "team_id", "code", where=_OPEN),
     # Of those that are over as well; not by workspace first: the other one is read for all that waits.
     Index("approvals_by_any_code", "code", "team_id"),
-    Index("approvals_by_decision", "team_id", "decided_at", sqlite_where=_DECIDED),
+    _partial("approvals_by_decision", "team_id", "decided_at", where=_DECIDED),
     UniqueConstraint(
         "environment", "agent_id", "conversation_id", "tool_call_id", "occurrence", name="approvals_identity"
     ),
-    Index(
-        "approvals_open",
-        "environment",
-        "agent_id",
-        "conversation_id",
-        sqlite_where=_OPEN,
-    ),
-    Index(
-        "approvals_on_the_way",
-        "environment",
-        "agent_id",
-        "conversation_id",
-        sqlite_where=_ON_THE_WAY,
-    ),
+    _partial("approvals_open", "environment", "agent_id", "conversation_id", where=_OPEN),
+    _partial("approvals_on_the_way", "environment", "agent_id", "conversation_id", where=_ON_THE_WAY),
 )
 
 copies = Table(

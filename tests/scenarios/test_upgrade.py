@@ -5,13 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from relay.sandbox.environment import UseTool
 from relay.sandbox.slack.workspace import Message
 from relay.store import schema
 from relay.store.engine import sqlite_engine
+from tests.store.stores import migrate
 from tests.world import ADA, APPROVALS, GRACE, LINUS, OPS, World, button, everything
 
 BEFORE = "0007"
@@ -50,11 +49,8 @@ async def card_in(made: World, place: str, words: str) -> Message:
 def of_before(store: Path) -> dict[str, int]:
     """Put a store of the revision before in the place of one, with all it holds; return its rows by table."""
     new = store.rename(store.with_name("newer.db"))
-    settings = Config()
-    settings.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
     with sqlite_engine(store).begin() as connection:
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, BEFORE)
+        migrate(connection, BEFORE)
     with closing(sqlite3.connect(store)) as old, old:
         old.execute("ATTACH ? AS newer", [str(new)])
         tables = [name for (name,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]

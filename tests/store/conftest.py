@@ -1,6 +1,7 @@
 """A store for each engine there is."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -34,6 +35,17 @@ def connection(store_url: str) -> Iterator[Connection]:
     place.open()
     with place.engine.begin() as begun:
         upgrade(begun)
+        yield begun
+    place.close()
+
+
+@pytest.fixture
+def bare(store_url: str, tmp_path: Path, postgresql: postgres.Server) -> Iterator[Connection]:
+    """One open transaction on a database of the same engine, with nothing in it."""
+    is_file = store_url.startswith("sqlite")
+    place = place_at(f"sqlite:///{tmp_path}/bare.db" if is_file else postgresql.new_database())
+    place.open()
+    with place.engine.begin() as begun:
         yield begun
     place.close()
 

@@ -4,9 +4,14 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
-from relay.store import Store, Transaction
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from relay.store import Store, Transaction, schema
 
 
 @contextlib.asynccontextmanager
@@ -17,6 +22,14 @@ async def store_at(url: str) -> AsyncIterator[Store]:
         yield made
     finally:
         await made.close()
+
+
+def migrate(connection: Connection, revision: str) -> None:
+    """Bring a database to a revision of the schema by the migrations, as an older relay did."""
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    settings.attributes["connection"] = connection
+    command.upgrade(settings, revision)
 
 
 async def together(store: Store, *works: Callable[[Transaction], Any]) -> list[Any]:

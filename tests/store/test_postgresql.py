@@ -20,7 +20,7 @@ from tests import postgres
 from tests.store.beside import rows
 from tests.store.lossy import Lossy
 from tests.store.records import verified
-from tests.store.stores import store_at
+from tests.store.stores import migrate, store_at
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -485,6 +485,8 @@ async def test_who_stops_in_the_middle_of_its_turn_loses_it(
 def test_a_migration_takes_as_long_as_it_takes(postgresql: postgres.Server) -> None:
     place = place_at(postgresql.new_database())
     place.open()
+    with place.engine.begin() as connection:
+        migrate(connection, "0009")
     with place.engine.begin() as connection:
         assert upgrade(connection)
         assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"

@@ -1,6 +1,7 @@
 """The store's promises: durable before answered, each work alone, one process a file."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -12,12 +13,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from relay.store import Store, StoreError, StoreLockedError, Transaction, schema
 from relay.store.tables import metadata
 from tests.store.beside import rows
-from tests.store.stores import together
+from tests.store.stores import migrate, together
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOLDER = """
@@ -160,9 +161,39 @@ async def test_opening_again_changes_nothing_and_keeps_the_key(store_url: str) -
     assert _audited(store_url) == ["kept"]
 
 
-async def test_the_migrations_make_exactly_the_tables_that_are_declared(connection: Connection) -> None:
-    found = compare_metadata(MigrationContext.configure(connection), metadata)
-    assert found == []
+def test_the_migrations_make_exactly_the_tables_that_are_declared(bare: Connection) -> None:
+    migrate(bare, "head")
+    assert compare_metadata(MigrationContext.configure(bare), metadata) == []
+
+
+def test_a_new_store_is_as_if_every_migration_had_made_it(bare: Connection, connection: Connection) -> None:
+    migrate(bare, "head")
+    made, migrated = _structure(connection), _structure(bare)
+    assert made.keys() == migrated.keys() >= set(metadata.tables)
+    for table, parts in made.items():
+        assert parts == migrated[table]
+    version = text("SELECT version_num FROM alembic_version")
+    assert connection.scalar(version) == bare.scalar(version) == schema.HEAD
+
+
+def _structure(connection: Connection) -> dict[str, list[str]]:
+    """Return of what each table consists, as its database tells it; what has no order is sorted."""
+    asked = inspect(connection)
+    return {
+        table: [
+            *sorted(
+                json.dumps(part, sort_keys=True, default=str)
+                for parts in (asked.get_columns, asked.get_indexes, asked.get_unique_constraints)
+                for part in parts(table)
+            ),
+            *(
+                json.dumps(part(table), sort_keys=True, default=str)
+                for part in (asked.get_pk_constraint, asked.get_check_constraints, asked.get_foreign_keys)
+            ),
+            str(asked.get_table_options(table)),
+        ]
+        for table in asked.get_table_names()
+    }
 
 
 def test_a_store_is_opened_without_alembic_only_when_it_has_the_newest_migration() -> None:

@@ -11,6 +11,7 @@ from relay.store.transaction import Transaction
 
 # Longer ago, and what was posted is no longer remembered: it might be posted again.
 ANSWERED_WITHIN = timedelta(hours=20)
+_FAILED = "failure-told"
 
 
 def post_reply(
@@ -54,6 +55,7 @@ def post_turn_error(
 ) -> bool:
     """Have the failure of a turn said, once, under the messages it answers."""
     fresh = _first_time(tx, message_ids, key, now)
+    _first_time(tx, message_ids, _FAILED, now)
     for message in _one_a_place(fresh):
         _add(tx, message, {"error": error}, now)
         tx.record(message.team_id, now, "turn.failed", subject=message.id)
@@ -61,8 +63,14 @@ def post_turn_error(
 
 
 def post_ending(tx: Transaction, message_ids: Collection[str], ending: str, *, now: datetime) -> None:
-    """Have it said how a turn ended of which its words do not tell; of several ways the first one told."""
-    for message in _one_a_place(_first_time(tx, message_ids, "turn-ending", now)):
+    """Have it said how a turn ended of which its words do not tell; of several ways the first one told.
+
+    Of one whose failure was said that is enough, unless somebody stopped it.
+    """
+    untold = _first_time(tx, message_ids, "turn-ending", now)
+    if ending != "stopped":
+        untold = _first_time(tx, [one.id for one in untold], _FAILED, now)
+    for message in _one_a_place(untold):
         by = tx.stops.by(message.id) if ending == "stopped" else None
         _add(tx, message, {"ending": ending, "by": by} if by else {"ending": ending}, now)
         tx.record(message.team_id, now, f"turn.{ending}", actor=by or "", subject=message.id)

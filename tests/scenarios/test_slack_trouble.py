@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import pytest
@@ -259,16 +259,21 @@ async def test_commands_and_clicks_go_on_after_slack_refreshed_the_socket(both_w
     await both_ways.card_says("Delivered.")
 
 
-async def test_what_another_relay_may_have_posted_by_now_is_not_posted(
-    here: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def lose_claims(monkeypatch: pytest.MonkeyPatch, kinds: Container[Kind] = frozenset(Kind)) -> None:
+    """Have each delivery lose its claim once, between its attempt's beginning and its post."""
     asked: list[str] = []
 
     def stopped_once(_: Dispatcher, delivery: Delivery) -> bool:
         asked.append(delivery.id)
-        return asked.count(delivery.id) != 2  # between the attempt's beginning and the post
+        return asked.count(delivery.id) != 2 or delivery.kind not in kinds
 
     monkeypatch.setattr(Dispatcher, "has", stopped_once)
+
+
+async def test_what_another_relay_may_have_posted_by_now_is_not_posted(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_claims(monkeypatch)
     await here.slack.slash(ADA, OPS, "hello")
     await here.thread_says("echo: hello")
     posted = [one.text for one in here.slack.channels[OPS].messages]
@@ -279,14 +284,8 @@ async def test_what_another_relay_may_have_posted_by_now_is_not_posted(
 async def test_what_another_relay_may_have_told_somebody_by_now_is_not_told(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def stopped_once(_: Dispatcher, delivery: Delivery) -> bool:
-        asked.append(delivery.id)
-        return asked.count(delivery.id) != 2 or delivery.kind is not Kind.WHISPER
-
     card = await ask_tool(here, INPUT)
-    monkeypatch.setattr(Dispatcher, "has", stopped_once)
+    lose_claims(monkeypatch, {Kind.WHISPER})
     await here.slack.click(GUEST, APPROVALS, card.ts, "approve")
     await here.told(GUEST, "Nothing was decided")
     assert "its claim ran out before it was posted" in here.log.getvalue()

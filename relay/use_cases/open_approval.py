@@ -111,10 +111,13 @@ def _seen_again(
     if latest.epoch == sighting.epoch:
         position = max(position, latest.event_seq)
     tx.approvals.note_asked(latest.id, sighting.epoch, position)
-    if answer_again and latest.state is State.DECIDED:
-        for delivery in tx.deliveries.of_subject(latest.id, Kind.DECISION):
-            if delivery.state is DeliveryState.DELIVERED and tx.deliveries.reopen(delivery.id, now, None):
-                tx.record(latest.team_id, now, "decision.sent_again", subject=latest.id)
+    if latest.state is not State.DECIDED:
+        return
+    # One that was given up while it seemed no longer asked waits for no evidence: it is sent in any case.
+    over = {DeliveryState.FAILED, DeliveryState.DELIVERED} if answer_again else {DeliveryState.FAILED}
+    for delivery in tx.deliveries.of_subject(latest.id, Kind.DECISION):
+        if delivery.state in over and tx.deliveries.reopen(delivery.id, now, None):
+            tx.record(latest.team_id, now, "decision.sent_again", subject=latest.id)
 
 
 def _supersede(tx: Transaction, latest: Approval, now: datetime) -> None:

@@ -78,13 +78,13 @@ class Office:
         self.live_calls = LiveCalls(client, log)
         self.places = Places(client, present.config.card_places, tell.soon, log, fatal=fatal)
         door = _door(present, client, workspace, shared, log)
-        circles = Circles(client, log)
-        reach = Reach(door.people, circles, lambda: door.rights)
+        self._people, self._circles = door.people, Circles(client, log)
+        reach = Reach(door.people, self._circles, lambda: door.rights)
         sender = SlackSender(
             client, shared.store, tell, self.places, shared.live, reach, slack.command, shared.has
         )
-        self._home = Home(door, Inbox(door, circles), tell)
-        deciding = Deciding(door, circles, shared.listeners.asked_by)
+        self._home = Home(door, Inbox(door, self._circles), tell)
+        deciding = Deciding(door, self._circles, shared.listeners.asked_by)
         elsewhere = StopsElsewhere(shared.store, workspace.team_id, shared.holds, shared.listeners.stop_turn)
         stops = Stops(door, tell, elsewhere.stop_turn, shared.live.message_ids)
         self.send: Callable[[Delivery], Awaitable[Outcome]] = self._home.watching(sender.send)
@@ -100,8 +100,12 @@ class Office:
         await self._home.run()
 
     async def finish(self, seconds: float) -> None:
-        """Wait up to `seconds` for the answers under way."""
-        await self._tell.finish(seconds)
+        """Wait up to `seconds` for the answers under way, and give up what is asked beside them."""
+        try:
+            await self._tell.finish(seconds)
+        finally:
+            self._circles.stop()
+            self._people.stop()
 
 
 def _door(

@@ -104,6 +104,11 @@ class Circles:
         ids = named + others
         return frozenset(ids[:most]), complete and len(ids) <= most
 
+    def stop(self) -> None:
+        """Give up what is still asked: nobody waits for it any more."""
+        for _, asking in self._asking.values():
+            asking.cancel()
+
     def _membership(self, of: str, look: _Look, user_id: str) -> Membership:
         member = look.holds(user_id)
         return Membership(of, member, 0 if member is None else max(0, int(self._clock() - look.at)))

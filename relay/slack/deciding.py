@@ -7,7 +7,7 @@ from functools import partial
 
 from relay.domain.approvals import Approval
 from relay.domain.matching import evaluate
-from relay.domain.people import Person
+from relay.domain.people import Person, Standing
 from relay.domain.runtime import Runtime
 from relay.slack.circles import Circles
 from relay.slack.door import SlackDoor
@@ -67,7 +67,8 @@ class Deciding:
         return await self._seen(await self._door.people.person(user_id, team_id), approval)
 
     async def _seen(self, person: Person, approval: Approval | None) -> Person:
-        if approval is None:
+        # Of whom Slack says nothing in time, more would be asked in vain, and Slack waits for three seconds.
+        if approval is None or person.standing is Standing.UNKNOWN:
             return person
         return await self._circles.seen(person, approval.ask.approvers, approval.ask.editors)
 

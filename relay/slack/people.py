@@ -6,8 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import aiohttp
-from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from relay.domain.people import Person, Standing
@@ -40,9 +38,14 @@ class People:
             self._asking[user_id] = asyncio.create_task(self._ask(user_id, team_id))
             self._asking[user_id].add_done_callback(lambda _: self._asking.pop(user_id, None))
         asking = self._asking[user_id]
-        if not await settled([asking], _WITHIN):
+        if not await settled([asking], _WITHIN) or asking.cancelled():
             return _unknown(user_id, team_id)
         return self._seen_from(asking.result(), team_id)
+
+    def stop(self) -> None:
+        """Give up what is still asked: nobody waits for it any more."""
+        for asking in self._asking.values():
+            asking.cancel()
 
     def _seen_from(self, person: Person, team_id: str) -> Person:
         # An arrival that names another team than the look-up: the stricter of the two.
@@ -51,13 +54,14 @@ class People:
         return person
 
     async def _ask(self, user_id: str, team_id: str) -> Person:
+        asked_at = self._clock()
         try:
             async with asyncio.timeout(_ASK_WITHIN):
                 answer = await self._client.users_info(user=user_id)
-        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError):
+            person = described(user_id, answer.get("user") or {}, self._home_team)
+        except Exception:  # noqa: BLE001 - no answer, or a strange one: nobody acts on a guess
             return _unknown(user_id, team_id)
-        person = described(user_id, answer.get("user") or {}, self._home_team)
-        self._known[user_id] = (self._clock(), person)
+        self._known[user_id] = (asked_at, person)
         self._known.move_to_end(user_id)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

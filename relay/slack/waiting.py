@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 _STOOD_STILL = 0.1  # seconds by which a wait ends late only where the process was held up
-_TO_READ = 0.3
+_TO_READ = 0.15  # twice: for who it is, and for the circles they are in
 
 
 async def settled(asked: Collection[asyncio.Task[Any]], within: float) -> bool:

@@ -39,6 +39,14 @@ async def test_messages_that_wait_for_an_offline_environment_survive_a_kill_in_t
     assert len(_roots(idle)) == len(texts)
 
 
+async def test_what_slack_is_still_asked_at_the_end_is_given_up_and_no_error(idle: World) -> None:
+    async with running(idle) as process:
+        idle.slack.fail("users.info", "internal_error", times=9, hang=True)
+        assert (await idle.slack.slash(ADA, OPS, "hello")).ok  # the look-up goes on behind it
+        assert await process.stop() == 0
+    assert [line for line in process.log if line["level"] == "error"] == []
+
+
 async def test_sigterm_under_load_ends_within_ten_seconds_and_loses_nothing(idle: World) -> None:
     crowd = Crowd(idle, commands=60, clicks=6)
     async with running(idle) as process:

@@ -85,17 +85,56 @@ def test_a_membership_that_was_not_looked_up_is_unknown() -> None:
     assert person.in_("S0ONCALL") is None
 
 
+class Slow(AsyncWebClient):
+    """Slack, which answers once it is let."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(token=desk.slack.bot_token, base_url=desk.slack.api_url)
+        self.begun, self.answer, self.asked = asyncio.Event(), asyncio.Event(), 0
+
+    async def users_info(self, **kwargs: Any) -> AsyncSlackResponse:
+        self.asked += 1
+        self.begun.set()
+        await self.answer.wait()
+        return await super().users_info(**kwargs)
+
+
 async def test_whom_slack_describes_too_late_is_known_at_the_next_try(desk: Desk) -> None:
-    answer, asked = asyncio.Event(), []
-
-    class Slow(AsyncWebClient):
-        async def users_info(self, **kwargs: Any) -> AsyncSlackResponse:
-            asked.append(kwargs)
-            await answer.wait()
-            return await super().users_info(**kwargs)
-
-    people = People(Slow(token=desk.slack.bot_token, base_url=desk.slack.api_url), "T0HOME")
+    slow = Slow(desk)
+    people = People(slow, "T0HOME")
     assert (await people.person(ADA, "T0HOME")).standing is Standing.UNKNOWN
-    answer.set()
+    slow.answer.set()
     assert (await people.person(ADA, "T0HOME")).standing is Standing.MEMBER
-    assert len(asked) == 1
+    assert slow.asked == 1
+
+
+async def test_a_minute_begins_when_slack_is_asked(desk: Desk) -> None:
+    slow = Slow(desk)
+    people = People(slow, "T0HOME", lambda: desk.seconds)
+    asking = asyncio.create_task(people.person(ADA, "T0HOME"))
+    await slow.begun.wait()
+    desk.seconds += 59.0
+    slow.answer.set()
+    await asking
+    desk.seconds += 1.0
+    await people.person(ADA, "T0HOME")
+    assert slow.asked == 2
+
+
+async def test_who_waits_when_all_ends_is_told_that_nobody_is_known(desk: Desk) -> None:
+    people = People(Slow(desk), "T0HOME")
+    asking = asyncio.create_task(people.person(ADA, "T0HOME"))
+    await asyncio.sleep(0)
+    people.stop()
+    assert (await asking).standing is Standing.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "user", ["nobody", {"profile": "text"}, {"enterprise_user": {"teams": 5}}, {"enterprise_user": "text"}]
+)
+async def test_of_whom_slack_tells_something_strange_nothing_is_known(desk: Desk, user: object) -> None:
+    class Strange(AsyncWebClient):
+        async def users_info(self, **_: Any) -> Any:
+            return {"ok": True, "user": user}
+
+    assert (await People(Strange(), "T0HOME").person(ADA, "T0HOME")).standing is Standing.UNKNOWN

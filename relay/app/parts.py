@@ -52,7 +52,7 @@ from relay.slack.live import Live
 from relay.slack.posts import REPLY_LIMIT
 from relay.slack.sentences import Away
 from relay.slack.socket_mode import SocketMode
-from relay.store import Store
+from relay.store import Store, StoreError
 from relay.use_cases.follow_environment import still_to_send
 from relay.use_cases.post_reply import ANSWERED_WITHIN
 from relay.web import SlackRoute, web_app
@@ -262,7 +262,10 @@ class Parts:
 
     async def _remember(self, environment: str) -> None:
         self._log.info("approvals.via_socket", environment=environment)
-        await self._store.transact(lambda tx: tx.remember_socket_way(environment))
+        try:
+            await self._store.transact(lambda tx: tx.remember_socket_way(environment))
+        except StoreError as problem:  # the answer was taken all the same; the next run learns it anew
+            self._log.warning("approvals.way_not_kept", environment=environment, reason=str(problem))
 
     async def _take_up(self) -> None:
         """Go on with what the last run learned."""

@@ -15,6 +15,7 @@ from relay.environment.frames import ApprovalDecision, ApprovalMessage, Messages
 from relay.environment.listeners import NoRoomError
 from relay.environment.pair import RuntimeRefusedError
 from relay.environment.verdicts import meaning
+from relay.store import StoreError
 
 _LIMITS = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
 
@@ -58,6 +59,11 @@ Prepare = Callable[[Environment, Delivery], Awaitable[Delivery | Retry | Refused
 
 async def _as_it_is(_: Environment, delivery: Delivery) -> Delivery:
     return delivery
+
+
+def _not_begun(problem: StoreError) -> Retry:
+    """Return what becomes of an attempt that the store kept from its beginning: nothing has arrived."""
+    return Retry(f"the store is away: {problem}", unasked=True)
 
 
 class EnvironmentSender:
@@ -117,7 +123,10 @@ class EnvironmentSender:
         if connection_id == unless:
             self._directory.gone(environment, connection_id)
             return Retry("the environment's connection is gone", away=True), connection_id
-        prepared = await self._prepare(environment, delivery)
+        try:
+            prepared = await self._prepare(environment, delivery)
+        except StoreError as problem:
+            return _not_begun(problem), None
         if not isinstance(prepared, Delivery):
             return prepared, None
         return await self._hand_over(environment, connection_id, prepared), connection_id
@@ -128,6 +137,8 @@ class EnvironmentSender:
                 return Refused("it is over: the environment no longer asks")
         except NoRoomError as problem:
             return Retry(str(problem), unasked=True)
+        except StoreError as problem:
+            return _not_begun(problem)
         except RuntimeRefusedError as problem:
             # Called delivered, it would be answered by nobody; a decision may find it mended.
             return Refused(str(problem), over=delivery.kind is Kind.MESSAGE)

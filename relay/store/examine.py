@@ -84,15 +84,17 @@ def schema(path: Path, *, alone: bool) -> Finding:
     """Return of which version a store is."""
     try:
         with reading(path, alone=alone) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'")
-            if tables.fetchone() is None:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            if ("alembic_version",) not in tables:
                 return _unversioned(connection)
-            [version] = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            kept = connection.execute("SELECT version_num FROM alembic_version").fetchone() or (None,)
+            if ("settings",) not in tables:
+                return version_found(kept[0], is_ours=False)
             readable = connection.execute(READABLE).fetchone() or ("",)
-    except (sqlite3.Error, TypeError) as problem:
+    except sqlite3.Error as problem:
         fix = "Put a backup in its place, or set RELAY_STORE_URL to another file."
         return wrong(SCHEMA, f"cannot be read: {problem}", fix)
-    return version_found(str(version), str(readable[0]))
+    return version_found(kept[0], str(readable[0]))
 
 
 def _unversioned(connection: sqlite3.Connection) -> Finding:

@@ -44,15 +44,21 @@ def _looked_at(name: str, connection: "psycopg.Connection[Any]") -> list[Finding
     found = f"{name}, PostgreSQL {version}, with {others} connection{'s' * (others != 1)} of other relays"
     findings = [good(_STORE, found)]
     if has_store:
-        [(kept,)] = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-        readable = connection.execute(READABLE).fetchone() or ("",)
-        findings.append(version_found(kept, readable[0]))
+        findings.append(_schema(connection))
     elif may_create:
         findings.append(good(SCHEMA, "none yet; relay makes it when it starts"))
     else:
         fix = "Run, as its owner: GRANT CREATE ON SCHEMA public TO the user that relay connects as."
         findings.append(wrong(SCHEMA, "there is none, and this user may make no tables", fix))
     return [*findings, _durable(fsync), _way(connection), _clock(connection)]
+
+
+def _schema(connection: "psycopg.Connection[Any]") -> Finding:
+    kept = connection.execute("SELECT version_num FROM alembic_version").fetchone() or (None,)
+    if connection.execute("SELECT to_regclass('settings') IS NOT NULL").fetchone() != (True,):
+        return version_found(kept[0], is_ours=False)
+    readable = connection.execute(READABLE).fetchone() or ("",)
+    return version_found(kept[0], readable[0])
 
 
 def _durable(fsync: str) -> Finding:

@@ -21,8 +21,15 @@ READABLE = (
 SCHEMA = "store schema"
 
 
-def version_found(version: str, readable_from: str = "") -> Finding:
-    """Return what it means that a store is of this version, and may be opened from that one on."""
+def version_found(version: str | None, readable_from: str = "", *, is_ours: bool = True) -> Finding:
+    """Return what it means that a store is of this version, and may be opened from that one on.
+
+    `is_ours`: relay's tables are there, too; else another program keeps its own in their place.
+    """
+    if version is None:
+        return good(SCHEMA, "none yet; relay makes it when it starts")
+    if not is_ours:
+        return wrong(SCHEMA, *_not_ours(version))
     if version > HEAD and _is_readable(readable_from):
         return good(SCHEMA, f"version {version}, of a newer relay; this one works with it")
     if version > HEAD:
@@ -87,17 +94,27 @@ def _is_readable(readable_from: str) -> bool:
 
 
 def _applied(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    """Return the version of a store, None of an empty database. Raises StoreError of another program's."""
+    tables = inspect(connection)
+    if not tables.has_table("alembic_version"):
         return None
     applied: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if applied is not None and not tables.has_table("settings"):
+        raise StoreError(*_not_ours(applied))
     return applied
+
+
+def _not_ours(version: str) -> tuple[str, str]:
+    """Return what is wrong with tables of another program, and what to do."""
+    found = f"another program keeps its tables there (their version is {version!r}), and relay none"
+    return found, "Give relay a database, or a schema, of its own."
 
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
     # As Alembic declares it, which goes on from here.
     pinned = "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)"
-    connection.execute(text(f"CREATE TABLE alembic_version ({pinned})"))
+    connection.execute(text(f"CREATE TABLE IF NOT EXISTS alembic_version ({pinned})"))
     connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
 
 

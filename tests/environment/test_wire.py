@@ -12,10 +12,11 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr, ValidationError
 
 from relay.config import Environment
-from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, State
+from relay.domain.deliveries import Delivered, Delivery, Kind, Outcome, Retry, State
 from relay.environment.directory import Directory
 from relay.environment.frames import MessagesBody, answer
 from relay.environment.sender import EnvironmentSender, body_of
+from relay.store import StoreError
 from tests.witnesses.letta import official_body
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -220,6 +221,29 @@ async def sent_path(connection_id: str) -> str:
         assert isinstance(await sender.send(MESSAGE), Delivered)
     [path] = seen
     return path
+
+
+@pytest.mark.parametrize("at", ["prepare", "listening"])
+async def test_a_store_that_is_away_before_a_post_leaves_no_doubt_of_what_arrived(at: str) -> None:
+    async def fail(*_: object) -> Any:
+        raise StoreError("the database cannot be reached")
+
+    async def as_it_is(_: Environment, delivery: Delivery) -> Delivery:
+        return delivery
+
+    # Nobody is at that address: what is posted would come back as what nobody answered.
+    environment = Environment(
+        "workshop", "agent-1", "http://127.0.0.1:9", SecretStr("sk"), connection_id="connection-1"
+    )
+    prepare, listening = (fail, at_once) if at == "prepare" else (as_it_is, fail)
+    async with httpx.AsyncClient() as client, ClientSession() as session:
+        directory = Directory(client, lambda *_, **__: None)
+        environments = {"workshop": environment}
+        sender = EnvironmentSender(
+            session, directory, environments, lambda: NOW, listening, not_by_socket, prepare
+        )
+        outcome = await sender.send(MESSAGE)
+    assert outcome == Retry("the store is away: the database cannot be reached", unasked=True)
 
 
 @pytest.mark.parametrize("connection_id", ODD_IDS)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from relay.store import StoreError, Transaction
 from tests.world import ADA, APPROVALS, GRACE, OPS, World, world
 
 
@@ -35,6 +36,20 @@ async def test_a_refused_denial_is_given_again_over_the_socket_with_its_reason(v
     [taken] = [one for one in verbatim.environment.decisions if one.accepted]
     assert (taken.approve, taken.reason) == (False, "Denied by grace in Slack.")
     assert verbatim.environment.tool_runs == []
+
+
+async def test_an_answer_that_was_taken_counts_although_its_way_could_not_be_kept(
+    verbatim: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Transaction, "remember_socket_way", fail)
+    await decide(verbatim, 1)
+    await verbatim.card_says("Delivered.")
+    await verbatim.thread_says("FINAL: tool said")
+    assert "approvals.way_not_kept" in verbatim.log.getvalue()
+    assert "delivery.defect" not in verbatim.log.getvalue()
 
 
 async def decide(world: World, number: int, action: str = "approve") -> None:

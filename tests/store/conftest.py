@@ -7,11 +7,10 @@ import pytest
 from sqlalchemy import Connection
 
 from relay.store import Store
-from relay.store.opening import place_at
 from relay.store.schema import upgrade
 from tests import postgres
 from tests.store.lossy import Lossy, lossy
-from tests.store.stores import store_at
+from tests.store.stores import begun_at, store_at
 
 
 @pytest.fixture
@@ -31,23 +30,23 @@ async def file_store(file_url: str) -> AsyncIterator[Store]:
 @pytest.fixture
 def connection(store_url: str) -> Iterator[Connection]:
     """One open transaction on a fresh store."""
-    place = place_at(store_url)
-    place.open()
-    with place.engine.begin() as begun:
+    with begun_at(store_url) as begun:
         upgrade(begun)
         yield begun
-    place.close()
 
 
 @pytest.fixture
-def bare(store_url: str, tmp_path: Path, postgresql: postgres.Server) -> Iterator[Connection]:
-    """One open transaction on a database of the same engine, with nothing in it."""
+def bare_url(store_url: str, tmp_path: Path, postgresql: postgres.Server) -> str:
+    """Where a database of the same engine is, with nothing in it."""
     is_file = store_url.startswith("sqlite")
-    place = place_at(f"sqlite:///{tmp_path}/bare.db" if is_file else postgresql.new_database())
-    place.open()
-    with place.engine.begin() as begun:
+    return f"sqlite:///{tmp_path}/bare.db" if is_file else postgresql.new_database()
+
+
+@pytest.fixture
+def bare(bare_url: str) -> Iterator[Connection]:
+    """One open transaction there."""
+    with begun_at(bare_url) as begun:
         yield begun
-    place.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from relay.store import Store, Transaction, schema
+from relay.store.opening import place_at
 
 
 @contextlib.asynccontextmanager
@@ -22,6 +23,18 @@ async def store_at(url: str) -> AsyncIterator[Store]:
         yield made
     finally:
         await made.close()
+
+
+@contextlib.contextmanager
+def begun_at(url: str) -> Iterator[Connection]:
+    """Begin a transaction on the database at a URL, and commit it where the block ends well."""
+    place = place_at(url)
+    place.open()
+    try:
+        with place.engine.begin() as begun:
+            yield begun
+    finally:
+        place.close()
 
 
 def migrate(connection: Connection, revision: str) -> None:

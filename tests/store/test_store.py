@@ -15,10 +15,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from relay.domain.findings import Finding, Level
 from relay.store import Store, StoreError, StoreLockedError, Transaction, schema
+from relay.store.examine import examined
 from relay.store.tables import metadata
-from tests.store.beside import rows
-from tests.store.stores import migrate, together
+from tests.store.beside import change, rows
+from tests.store.stores import begun_at, migrate, together
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOLDER = """
@@ -229,3 +231,28 @@ async def test_keys_of_the_past_are_forgotten(store: Store) -> None:
     await store.transact(lambda tx: tx.first_time("T1", "key", NOW))
     assert await store.transact(lambda tx: tx.forget_seen(NOW)) == 0
     assert await store.transact(lambda tx: tx.forget_seen(NOW.replace(hour=13))) == 1
+
+
+ANOTHERS = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"
+
+
+def test_a_version_that_alembic_left_empty_is_no_version(bare_url: str) -> None:
+    change(bare_url, ANOTHERS)
+    assert _doctor_of(bare_url).level is Level.OK
+    with begun_at(bare_url) as connection:
+        assert schema.upgrade(connection)
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == schema.HEAD
+
+
+@pytest.mark.parametrize("version", ["9c3f2a", "0001", schema.HEAD])
+def test_the_tables_of_another_program_are_refused(bare_url: str, version: str) -> None:
+    change(bare_url, ANOTHERS, f"INSERT INTO alembic_version (version_num) VALUES ('{version}')")  # noqa: S608
+    assert _doctor_of(bare_url).level is Level.WRONG
+    with pytest.raises(StoreError, match=r"another program.* of its own"):
+        Store.open(bare_url)
+
+
+def _doctor_of(url: str) -> Finding:
+    """Return what an examination says of the schema of a store."""
+    [found] = [one for one in examined(url, relay_answers=False) if one.about == schema.SCHEMA]
+    return found

@@ -154,11 +154,14 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path, content: bytes
     assert problem.startswith(f"SLACK_BOT_TOKEN_FILE: cannot read {path}: ")
 
 
-def test_an_empty_file_is_a_missing_value(tmp_path: Path) -> None:
+def test_a_file_that_is_empty_is_named(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("\n", encoding="utf-8")
     [problem] = problems_of(tmp_path, SLACK_BOT_TOKEN="", SLACK_BOT_TOKEN_FILE=str(path))
-    assert problem.startswith("SLACK_BOT_TOKEN is missing: ")
+    assert (
+        problem
+        == f"SLACK_BOT_TOKEN_FILE: {path} is empty: write the value into it, or unset SLACK_BOT_TOKEN_FILE"
+    )
 
 
 def test_approvers_are_the_last_place_for_a_card(tmp_path: Path) -> None:

@@ -56,3 +56,18 @@ def test_relay_check_refuses_a_bad_port_with_its_line(
     path.write_text(TABLE, encoding="utf-8")
     assert main(["check"]) == 0
     assert "  metrics: 127.0.0.1 port 9464, /metrics" in capsys.readouterr().out
+
+
+def test_figures_have_a_port_of_their_own(tmp_path: Path) -> None:
+    [problem] = problems_of(tmp_path, RELAY_PORT="3100", RELAY_METRICS_PORT="3100")
+    assert problem == "RELAY_METRICS_PORT and RELAY_PORT are both 3100: each listens on a port of its own"
+
+
+def test_the_same_port_on_every_address_is_the_same(tmp_path: Path) -> None:
+    everywhere = "0.0.0.0"
+    assert problems_of(tmp_path, RELAY_PORT="3100", RELAY_METRICS_PORT="3100", RELAY_HOST=everywhere)
+
+
+def test_the_same_port_of_another_address_is_another_port(tmp_path: Path) -> None:
+    config = config_of(tmp_path, RELAY_PORT="3100", RELAY_METRICS_PORT="3100", RELAY_HOST="127.0.0.2")
+    assert (config.port, config.metrics.port) == (3100, 3100)

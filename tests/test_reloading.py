@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import Config, OAuthConfig, Present, Reload, reloaded
+from relay.config import Config, ConfigError, OAuthConfig, Present, Reload, reloaded
 from relay.config.values import SlackConfig
 from tests.settings import HTTP, ROUTE, SOCKET_MODE, WORKSHOP, config_of
 from tests.workspaces.building import ALPHA, BETA
@@ -14,7 +14,7 @@ from tests.workspaces.test_settings import ANY, KEY, MANY, ROUTES
 
 AT_ONCE = {"routes", "approvers", "allowed_workspaces", "listening", "policy", "audit", "retention"}
 WAITS = {"slack", "environments", "store_url", "host", "port", "metrics", "tracing", "audit"}
-TOLD = {"file", "unused"}  # what messages call the file, and what changes nothing
+TOLD = {"file", "has_file", "unused"}  # what messages call the file, and what changes nothing
 RULE = '[[policies]]\nname = "x"\ntools = ["*"]\n'
 
 
@@ -34,6 +34,27 @@ def test_of_every_part_it_is_known_whether_it_may_change_while_relay_runs() -> N
     names = {"bot_token", "app_token", "signing_secret", "api_url", "command", "quote_commands", "oauth"}
     assert {one.name for one in fields(SlackConfig)} == names
     assert {one.name for one in fields(OAuthConfig)} == {"client_id", "client_secret", "keys", "public_url"}
+
+
+def test_a_file_that_is_gone_opens_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text(RULE, encoding="utf-8")
+    present = config_of(tmp_path, HTTP)
+    file.unlink()
+    with pytest.raises(ConfigError, match=r"relay\.toml is gone: put it back"):
+        reloaded(present, config_of(tmp_path, HTTP))
+
+
+def test_a_file_that_is_new_is_taken_up(tmp_path: Path) -> None:
+    present = config_of(tmp_path, HTTP)
+    (tmp_path / "relay.toml").write_text(RULE, encoding="utf-8")
+    assert reloaded(present, config_of(tmp_path, HTTP)).changed == ("policies",)
+
+
+def test_approvers_in_a_file_that_was_emptied_open_nothing(tmp_path: Path) -> None:
+    (tmp_path / "approvers").write_text("\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="approvers is empty: write the value into it"):
+        config_of(tmp_path, HTTP, RELAY_APPROVERS_FILE=str(tmp_path / "approvers"))
 
 
 def test_nothing_changes_under_the_same_file(tmp_path: Path) -> None:
@@ -106,8 +127,8 @@ def test_by_what_workspaces_install_the_app_waits_for_a_restart(
 def test_to_go_from_one_workspace_to_many_waits_for_a_restart_and_so_do_their_routes_and_rules(
     tmp_path: Path,
 ) -> None:
-    one = config_of(tmp_path, HTTP)
-    many = config_of(tmp_path, MANY, ROUTES + RULE)
+    one = config_of(tmp_path, HTTP, RULE)
+    many = config_of(tmp_path, MANY, ROUTES)
     waits = {"SLACK_CLIENT_ID", "SLACK_BOT_TOKEN", "routes", "policies"}
     for present, wanted in ((one, many), (many, one)):
         reload = reloaded(present, wanted)

@@ -103,6 +103,7 @@ def _load(reading: Reading, folder: Path) -> Config:
     routes = tuple(_routes(reading, file, environments, approvers, many=slack.oauth is not None))
     reading.problems += team_problems(reading, file, many=slack.oauth is not None)
     reading.problems += shared_conversations(file, routes)
+    host, port = reading.value("RELAY_HOST", "127.0.0.1"), _port(reading)
     config = Config(
         slack=slack,
         environments=environments,
@@ -115,13 +116,14 @@ def _load(reading: Reading, folder: Path) -> Config:
             "use sqlite:///relay.db, sqlite:////absolute/path.db or postgresql://user@host/database",
             "sqlite:///relay.db",
         ),
-        host=reading.value("RELAY_HOST", "127.0.0.1"),
-        port=_port(reading),
+        host=host,
+        port=port,
         listening=_listening(reading, file, routes),
         policy=policy_of(reading, file, environments, approvers),
         file=file.name,
+        has_file=file.found,
         audit=audit_config(reading, file),
-        metrics=metrics_config(reading, file),
+        metrics=metrics_config(reading, file, host, port),
         retention=retention_config(file),
         tracing=tracing,
         unused=(*unused(reading, file, environments, routes), *filter(None, [tracing.off])),
@@ -154,7 +156,7 @@ def _read_file(reading: Reading, folder: Path) -> Tables:
         return Tables(whole=False)
     path = Path(named) if named else folder / "relay.toml"
     if not named and not path.exists():
-        return Tables()
+        return Tables(found=False)
     tables = read_tables(path, named or "relay.toml")
     reading.problems += tables.problems
     return tables

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relay.config.values import Config
+from relay.config.values import Config, ConfigError
 
 # By its name in a message, what a running relay has built its connections on.
 _NEEDS_RESTART: dict[str, Callable[[Config], Any]] = {
@@ -98,8 +98,11 @@ class Reload:
 def reloaded(present: Config, wanted: Config) -> Reload:
     """Return what of a configuration loaded anew a running relay can take up.
 
-    Routes to an environment that it does not know as they do have to wait with that.
+    Routes to an environment that it does not know as they do have to wait with that. Raises ConfigError
+    where the file is gone: its rules would be, too, and more people might decide than were meant to.
     """
+    if present.has_file and not wanted.has_file:
+        raise ConfigError([f"{present.file} is gone: put it back, or restart relay to go on without it"])
     waits = [name for name, of in _NEEDS_RESTART.items() if of(present) != of(wanted)]
     if (present.slack.oauth is None) is not (wanted.slack.oauth is None):
         # For one workspace and for many, routes and rules are not the same.

@@ -56,8 +56,8 @@ _WHERE = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)\Z
 class Tables:
     """The tables of a file that are good, and the problems of the others.
 
-    `name` is what messages call the file. Not `whole`, nothing can be said to be missing: the part
-    that could not be read may have it.
+    `name` is what messages call the file; not `found`, there is none. Not `whole`, nothing can be said to
+    be missing: the part that could not be read may have it.
     """
 
     name: str = "relay.toml"
@@ -73,6 +73,7 @@ class Tables:
     lines: Lines = field(default_factory=Lines)
     problems: list[str] = field(default_factory=list)
     whole: bool = True
+    found: bool = True
 
     def at(self, *steps: object) -> str:
         """Return how a sentence about a setting begins: with the name of the file, and the line."""

@@ -167,6 +167,7 @@ class Config:
     retention: RetentionConfig = RetentionConfig()
     tracing: TracingConfig = TracingConfig()
     unused: tuple[str, ...] = ()
+    has_file: bool = True  # whether there is a relay.toml
 
     def route(self, channel_id: str) -> Route | None:
         """Return the first route that takes messages of a channel."""

@@ -37,8 +37,16 @@ class Reading:
         path = self.variables.get(f"{name}_FILE", "").strip()
         if path and self.variables.get(name, "").strip():
             self.problems.append(f"{name} and {name}_FILE are both set: keep one")
-        found = self.content(f"{name}_FILE", path) if path else self.variables.get(name, "").strip()
+        found = self._filled(f"{name}_FILE", path) if path else self.variables.get(name, "").strip()
         return found or default
+
+    def _filled(self, where: str, path: str) -> str:
+        """Return what stands in a file, of which it is a problem that it is empty: nobody means that."""
+        before = len(self.problems)
+        found = self.content(where, path)
+        if not found and len(self.problems) == before:
+            self.problems.append(f"{where}: {path} is empty: write the value into it, or unset {where}")
+        return found
 
     def content(self, where: str, path: str) -> str:
         """Return what stands in the file at `path`, which `where` named."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.settings import HTTP, ROUTE, SLACK, SOCKET_MODE, WORKSHOP, config_of
+from tests.workspaces.test_settings import MANY
 
 ANOTHER = """
 [environments.attic]
@@ -81,6 +82,24 @@ def test_an_address_of_all_is_unused_where_each_environment_has_its_own(tmp_path
     toml = ANOTHER + ROUTE.replace("workshop", "attic")
     [said] = _unused(tmp_path, toml, LETTA_BASE_URL="https://letta.example")
     assert said.startswith("LETTA_BASE_URL: ")
+
+
+@pytest.mark.parametrize(
+    ("teams", "hidden"),
+    [
+        (("T0ALPHA", "T0BETA"), False),
+        (("T0ALPHA", "*"), False),
+        (("*", "T0ALPHA"), True),
+        (("T0ALPHA", "T0ALPHA"), True),
+    ],
+)
+def test_a_route_of_one_workspace_hides_none_of_another(
+    tmp_path: Path, teams: tuple[str, str], hidden: bool
+) -> None:
+    route = '[[routes]]\nenvironment = "workshop"\nconversation = "thread"\napprovals = ["thread"]\n'
+    toml = WORKSHOP + "".join(f'{route}team = "{team}"\n' for team in teams)
+    found = config_of(tmp_path, {**MANY, **KEY}, toml).unused
+    assert any("a route above it" in one for one in found) is hidden
 
 
 def test_a_route_behind_one_that_takes_the_same_is_unused(tmp_path: Path) -> None:

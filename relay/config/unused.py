@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from relay.config.metrics import PORT
 from relay.config.relay_toml import Tables
 from relay.config.slack import CLIENT_ID, OF_INSTALLS
-from relay.config.tables import DEFAULT_ENVIRONMENT, EnvironmentTable
-from relay.config.values import Environment, Route, first_by_channel
+from relay.config.tables import ANY_TEAM, DEFAULT_ENVIRONMENT, EnvironmentTable
+from relay.config.values import Environment, Route
 from relay.config.variables import Reading
 
 _DEFAULT = ("LETTA_AGENT_ID", "LETTA_DEVICE_ID", "LETTA_CONNECTION_ID")
@@ -83,8 +83,11 @@ def _has_another_key(table: EnvironmentTable) -> bool:
     return table.api_key is not None and table.api_key.env != "LETTA_API_KEY"
 
 
+def _takes_all_of(above: Route, route: Route) -> bool:
+    return above.team in (route.team, ANY_TEAM) and above.channel in (route.channel, "*")
+
+
 def _hidden(routes: tuple[Route, ...]) -> Iterator[str]:
-    taken = first_by_channel(routes)
     for number, route in enumerate(routes, start=1):
-        if taken.get(route.channel) is not route:
+        if any(_takes_all_of(above, route) for above in routes[: number - 1]):
             yield f'route {number}: a route above it takes what comes from "{route.channel}"'

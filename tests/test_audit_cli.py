@@ -130,6 +130,18 @@ async def test_the_log_of_a_relay_holds_anchors_that_show_the_same(here: World) 
     assert [one["wrong"] for one in found["problems"]] == ["missing"]
 
 
+async def test_of_several_files_of_anchors_each_is_held_against_the_record(here: World) -> None:
+    await _live(here)
+    await here.stop_relay()
+    old, new = here.folder / "old", here.folder / "new"
+    old.write_text((await relay_in_thread(here, "audit", "export")).out)
+    by_hand(_url(here), "DELETE FROM audit WHERE number > 3")
+    new.write_text((await relay_in_thread(here, "audit", "export")).out)
+    for files in ((old, new), (new, old)):
+        found = await _verify(here, *(word for one in files for word in ("--anchors", str(one))))
+        assert [one["wrong"] for one in found["problems"]] == ["cut"]
+
+
 async def test_people_read_what_was_done_and_the_exit_status_is_1(here: World) -> None:
     await _live(here)
     await here.stop_relay()

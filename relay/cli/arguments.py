@@ -179,9 +179,10 @@ def _add_audit_verbs(verbs: Any) -> None:
     verifying = _add(verbs, "verify", "say whether the record is as it was written")
     verifying.add_argument(
         "--anchors",
-        default="",
+        action="append",
+        default=[],
         metavar="FILE",
-        help="an export or a log: where its chains were, they must be",
+        help="an export or a log: where its chains were, they must be; as many as there are",
     )
     verifying.add_argument(
         "--never-pruned", action="store_true", help="nothing may have been removed for its age either"

@@ -114,7 +114,7 @@ def _cell(value: Any) -> str:
 
 async def _verify(parsed: Namespace) -> int:
     keys = audit_keys(os.environ)
-    anchors = list(_anchors(parsed.anchors)) if parsed.anchors else []
+    anchors = [anchor for path in parsed.anchors for anchor in _anchors(path)]
     async with asking(store_url(os.environ), keys) as put:
         own = bytes.fromhex((await put(AUDIT_KEY, {}))["key"])
         known = Keys((*keys, own))

@@ -2,6 +2,7 @@
 
 import os
 from argparse import Namespace
+from datetime import timedelta
 from pathlib import Path
 
 from relay.cli.ending import misused
@@ -45,6 +46,10 @@ def _say(config: Config) -> None:
     print(f"  approvers: {approvers}\n  store: {store_name(config.store_url)}")
     if config.metrics.port is not None:
         print(f"  metrics: {config.metrics.host} port {config.metrics.port or '(any)'}, /metrics")
+    print(f"  kept: the record {_kept(config.audit.retention)}, the words of what is settled ", end="")
+    print(_kept(config.retention.texts))
+    if config.tracing.endpoint:
+        print(f"  traces: to {config.tracing.endpoint}")
     if config.policy.rules:
         print("  rules, of which the first that fits holds:")
         print_table([_COLUMNS, *map(_row, config.policy.rules)])
@@ -52,6 +57,10 @@ def _say(config: Config) -> None:
         print(f"  warning: {sentence}")
     for sentence in config.unused:
         print(f"  unused: {sentence}")
+
+
+def _kept(length: timedelta | None) -> str:
+    return "for ever" if length is None else f"for {length.days} days"
 
 
 def _row(rule: Rule) -> tuple[str, ...]:

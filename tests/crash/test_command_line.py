@@ -174,6 +174,7 @@ async def test_check_says_what_a_good_configuration_comes_to_and_prints_no_secre
     assert said.status == 0
     assert "The configuration is good." in said.out
     assert "C0APPROVALS" in said.out
+    assert "kept: the record for ever, the words of what is settled for ever" in said.out
     secrets = (idle.slack.bot_token, idle.slack.signing_secret, idle.environment.api_key)
     assert not any(secret in said.out for secret in secrets)
     assert idle.slack.calls == []

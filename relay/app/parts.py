@@ -390,7 +390,7 @@ class Parts:
         except OSError as problem:
             raise StartError(
                 f"cannot listen on {self._config.host} port {self._config.port}: {problem.strerror}; "
-                "set RELAY_PORT"
+                "set RELAY_HOST and RELAY_PORT"
             ) from problem
         port: int = runner.addresses[0][1]
         return port

@@ -42,7 +42,7 @@ _WHY_NOT = {
     Reason.REQUESTER: "you asked for it, so somebody else has to approve it",
 }
 
-STORE_FAILED = "I could not store that, so nothing was sent. Tell whoever runs relay that its store fails, then try again."
+STORE_FAILED = "I could not store that, so nothing was sent or decided. Tell whoever runs relay that its store fails, then try again."
 IN_DOUBT = "My store went away while I stored that, so it may be sent or not. Look whether something comes of it before you try again."
 EVENT_NOT_STORED = "I could not store that, so nothing is sent yet. Slack hands it to me again for five minutes; if no answer comes, tell whoever runs relay that its store fails."
 UNKNOWN_ACTION = "That button is not one I know; it may be from another version of me. Nothing was done."

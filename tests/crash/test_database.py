@@ -55,7 +55,7 @@ async def test_while_its_server_is_away_a_relay_says_so_and_afterwards_goes_on(
         await asyncio.to_thread(server.stop)
         try:
             await shared.slack.slash(ADA, OPS, "meanwhile")
-            await shared.told(ADA, "I could not store that, so nothing was sent.")
+            await shared.told(ADA, "I could not store that, so nothing was sent or decided.")
             assert await relay.ready() == 503
         finally:
             await asyncio.to_thread(server.start)

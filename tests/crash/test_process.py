@@ -94,7 +94,7 @@ async def test_on_a_full_disk_people_are_told_that_nothing_was_sent(
     assert await process.ready() == 200
     process.allow_files_of(FULL)
     assert (await idle.slack.slash(ADA, OPS, "more")).ok
-    await idle.told(ADA, "I could not store that, so nothing was sent.")
+    await idle.told(ADA, "I could not store that, so nothing was sent or decided.")
     assert await process.ready() == 503
     assert [message.last_line for message in idle.environment.received] == ["hello"]
 
@@ -121,7 +121,7 @@ async def test_a_click_on_a_full_disk_decides_nothing_and_says_so(idle: World, p
     await process.logged(event="delivery.attempted", kind="card")
     process.allow_files_of(FULL)
     await idle.slack.click(ADA, card.channel, card.ts, "approve")
-    await idle.told(ADA, "I could not store that, so nothing was sent.")
+    await idle.told(ADA, "I could not store that, so nothing was sent or decided.")
     process.allow_files_of(2**40)
     await crowd.click(ADA, 0, "approve")
     await idle.card_says("Delivered.")

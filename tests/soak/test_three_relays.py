@@ -222,7 +222,7 @@ async def test_on_a_full_disk_nothing_is_taken_that_is_not_kept_and_with_room_ag
         server.allow_files_of(FULL)
         said = asyncio.Event()
         typing = asyncio.create_task(typed_until(crowd, said))
-        await shared.told(ADA, "I could not store that, so nothing was sent.")
+        await shared.told(ADA, "I could not store that, so nothing was sent or decided.")
         said.set()
         await asyncio.sleep(LASTS)  # how long it is full
         server.allow_files_of(None)

@@ -99,8 +99,15 @@ class Office:
         """Do what is done beside the arrivals, until cancelled."""
         await self._home.run()
 
+    async def close(self, seconds: float) -> None:
+        """Wait up to `seconds` for the answers under way: the workspace is gone.
+
+        What is asked of Slack goes on: by its answer it may be that this was learned.
+        """
+        await self._tell.finish(seconds)
+
     async def finish(self, seconds: float) -> None:
-        """Wait up to `seconds` for the answers under way, and give up what is asked beside them."""
+        """Wait up to `seconds` for the answers under way, and give up what is asked: relay ends."""
         try:
             await self._tell.finish(seconds)
         finally:

@@ -152,7 +152,7 @@ class ManyOffices:
     def _close(self, team_ids: Collection[str]) -> None:
         """Close the offices of workspaces: the app is gone there, or may be somebody else there now."""
         for team_id in self._open.keys() & set(team_ids):
-            closing = asyncio.create_task(self._open.pop(team_id).finish(_LAST_ANSWERS))
+            closing = asyncio.create_task(self._open.pop(team_id).close(_LAST_ANSWERS))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
             self._changed.set()

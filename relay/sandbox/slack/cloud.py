@@ -162,8 +162,8 @@ class FakeSlackCloud:
         answer = self._exchanged(given, request.headers)
         if self._held is not None:
             self._held.answered = True
-            for one in self.workspaces.values():
-                one.workspace.changed()
+        for one in self.workspaces.values():
+            one.workspace.changed()
         if self.lose_answers and request.transport is not None:
             self.lose_answers -= 1
             request.transport.abort()

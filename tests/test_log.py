@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,6 +27,16 @@ class Log(io.StringIO):
     @property
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+def test_a_line_says_what_when_and_how_bad() -> None:
+    log, before = Log(), datetime.now(UTC)
+    log.log.warning("delivery.attempted", attempt=2, of=SECRET.__class__)
+    [line] = log.lines
+    at = line.pop("at")
+    assert line == {"attempt": 2, "of": repr(str), "event": "delivery.attempted", "level": "warning"}
+    assert at.endswith("Z") and before <= datetime.fromisoformat(at) <= datetime.now(UTC)
+    assert log.getvalue().startswith('{"attempt": 2, ')  # spelt as it always was: people look for words in it
 
 
 def _fail_behind_another() -> None:

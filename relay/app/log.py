@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
 
+from relay.domain.canonical import json_writer
+from relay.domain.moments import iso
 from relay.domain.traced import TRACE, trace_id
 
 # They quote what they send and read, a response_url or a row, to whoever turns their log on.
@@ -17,6 +20,7 @@ _QUOTE = ("httpx", "httpcore", "sqlalchemy")
 _SAYS_NOTHING_PRIVATE = frozenset(
     {"AttributeError", "ImportError", "NameError", "OSError", "RecursionError", "StoreError", "TypeError"}
 )
+_WRITE = json_writer(blanks=True, default=repr)
 _BRACKET = re.compile(r"[(<{]")
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
@@ -36,10 +40,9 @@ def json_log(out: Any) -> Any:
         structlog.WriteLogger(out),
         processors=[
             structlog.processors.add_log_level,
-            _with_trace,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            _placed,
             structlog.processors.ExceptionRenderer(_told),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            _rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     ).bind()  # once: what is not bound yet is made anew for every line
@@ -61,11 +64,16 @@ def watch_loop(loop: asyncio.AbstractEventLoop, log: Any) -> Callable[[], None]:
     return lambda: loop.set_exception_handler(before)
 
 
-def _with_trace(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the trace of what is done here, where somebody follows it."""
+def _placed(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add when it is, and the trace of what is done here where somebody follows it."""
     if trace := TRACE.get():
         line.setdefault("trace_id", trace_id(trace))
+    line["at"] = f"{iso(time.time_ns() // 1000)}Z"
     return line
+
+
+def _rendered(_: Any, __: str, line: MutableMapping[str, Any]) -> str:
+    return _WRITE(line)
 
 
 def _told(exc_info: Any) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from json.encoder import encode_basestring as _quoted
 from typing import Any, NamedTuple
 
 from relay.domain.canonical import canonical_json
+from relay.domain.moments import iso, microseconds_of
 
 OPENED, CLOSED, PRUNED = "audit.chain_opened", "audit.chain_closed", "audit.pruned"
 ACCEPTED = "audit.chain_accepted"  # of a chain that the store's own key signed: its owner stands for it
@@ -137,7 +138,7 @@ def key_id(key: bytes) -> str:
 
 def moment(at: datetime) -> str:
     """Return a moment in UTC as the record has it."""
-    return at.isoformat(timespec="microseconds")
+    return f"{iso(microseconds_of(at))}+00:00"
 
 
 def signed_text(

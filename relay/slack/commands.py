@@ -8,6 +8,7 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck
 
 from relay.config import Route
+from relay.domain.canonical import json_writer
 from relay.domain.people import Person
 from relay.slack import sentences
 from relay.slack.door import SlackDoor
@@ -23,6 +24,7 @@ from relay.use_cases.whisper import Listener
 
 # What Slack says instead of a name where there is none to tell.
 _NO_NAMES = frozenset({"directmessage", "privategroup"})
+_WRITE = json_writer()
 
 
 class Commands:
@@ -37,7 +39,9 @@ class Commands:
     async def taken(self, body: Mapping[str, Any]) -> BoltResponse:
         """Return what a command is acknowledged with: what became of it, in private."""
         answer = await self._answer(body)
-        return BoltResponse(status=200, body={"text": answer, "response_type": "ephemeral"} if answer else "")
+        said = {"text": answer, "response_type": "ephemeral"}
+        # Written here: Bolt would have it written by an encoder that is made anew for it.
+        return BoltResponse(status=200, body=_WRITE(said) if answer else "")
 
     async def unknown(self, ack: AsyncAck, body: dict[str, Any]) -> None:
         """Acknowledge a command that is not relay's own, and say which one is."""

@@ -6,7 +6,7 @@ The head of the chain that is written stands in memory, so that a record costs o
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +27,7 @@ from relay import __version__
 from relay.domain.audit import BEFORE_CHAINS, OPENED, PRUNED, Anchor, Entry, Keys, signed_text
 from relay.domain.canonical import canonical_json
 from relay.domain.ids import new_id
+from relay.domain.moments import moment_of
 from relay.store import tables
 from relay.store.dialects import as_bytes
 from relay.store.statement import Statement
@@ -44,7 +45,6 @@ _READ = select(
         for name in _NAMES
     ),
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -188,9 +188,9 @@ def _text(kept: Any) -> str:
 
 def _moment(kept: Any) -> datetime:
     try:
-        return _EPOCH + timedelta(microseconds=kept)
+        return moment_of(kept)
     except (TypeError, OverflowError):
-        return _EPOCH
+        return moment_of(0)
 
 
 def _facts(written: str) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The tables. `team_id` stands in each that holds anything of a workspace's, so that none reads another's."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -23,8 +24,8 @@ from sqlalchemy import (
     text,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from relay.domain.canonical import json_writer
+from relay.domain.moments import microseconds_of, moment_of
 
 
 class Instant(TypeDecorator[datetime]):
@@ -33,16 +34,19 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:  # noqa: ARG002 - SQLAlchemy's signature
+        return _kept
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        return None if value is None else moment_of(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:  # noqa: ARG002 - SQLAlchemy's signature
+        return _read
 
 
-def moment_of(kept: int) -> datetime:
-    """Return the moment that a column of instants keeps."""
-    return _EPOCH + timedelta(microseconds=kept)
+def _kept(value: datetime | None) -> int | None:
+    return None if value is None else microseconds_of(value)
+
+
+def _read(value: int | None) -> datetime | None:
+    return None if value is None else moment_of(value)
 
 
 # Of SQLite every whole number is as large as it has to be, and only INTEGER numbers its rows.
@@ -72,19 +76,12 @@ class WrittenJson(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def compact(value: Any) -> str:
-    """Return JSON without blanks."""
-    return _ENCODER.encode(value)
+compact = json_writer()
 
 
 Json = JSON().with_variant(WrittenJson(), "postgresql")
 _JSON_OR_NULL = JSON(none_as_null=True).with_variant(WrittenJson(none_as_null=True), "postgresql")
 
-# PostgreSQL's partial indexes have the same conditions, which stand in the migrations alone: naming them
-# here would load its dialect at every start.
 metadata = MetaData()
 
 settings = Table(

@@ -1,12 +1,14 @@
 """Ids and hashes."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.domain.canonical import canonical_json, input_hash, short_code
+from relay.domain.canonical import canonical_json, input_hash, json_writer, short_code
 from relay.domain.ids import new_id
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -36,6 +38,33 @@ def test_an_id_says_what_it_names_and_is_a_version_seven_uuid() -> None:
 def test_the_order_of_keys_means_nothing(value: dict[str, object]) -> None:
     backwards = dict(reversed(value.items()))
     assert canonical_json(value) == canonical_json(backwards)
+
+
+@given(JSON | st.floats() | st.dictionaries(st.integers() | st.booleans() | st.none(), st.floats()))
+def test_json_is_as_the_standard_encoder_writes_it(value: object) -> None:
+    compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert json_writer()(value) == compact
+    assert json_writer(blanks=True)(value) == json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict) or all(isinstance(key, str) for key in value):
+        assert canonical_json(value) == json.dumps(
+            value, ensure_ascii=False, separators=(",", ":"), sort_keys=True
+        )
+
+
+def test_what_is_no_json_is_refused_unless_it_is_said_how_to_write_it() -> None:
+    with pytest.raises(TypeError):
+        json_writer()({"when": NOW})
+    assert json_writer(default=repr)({"when": NOW}) == json.dumps({"when": repr(NOW)}, separators=(",", ":"))
+
+
+def test_what_holds_itself_is_refused_and_leaves_nothing_behind() -> None:
+    write, held = json_writer(), list[Any]()
+    held.append(held)
+    for _ in range(2):
+        with pytest.raises(RecursionError):
+            write(held)
+    held.clear()
+    assert write(held) == "[]"
 
 
 @given(JSON, JSON)

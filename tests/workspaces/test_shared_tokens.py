@@ -10,11 +10,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from relay.domain.installations import Installation
+from relay.domain.moments import moment_of
 from relay.sandbox.slack import FakeSlackCloud
 from relay.slack.installing.refreshing import Refreshing
 from relay.slack.installing.roll import Held, Roll
 from relay.store import Store, StoreError, Transaction
-from relay.store.tables import moment_of
 from tests.store.beside import rows
 from tests.store.stores import store_at
 from tests.workspaces.building import ALPHA, BETA

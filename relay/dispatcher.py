@@ -84,6 +84,7 @@ class Dispatcher:
         self._mine: dict[str, int] = {}  # which attempt each of them is
         self._until: dict[str, datetime] = {}  # and until when it is surely claimed
         self._sending: dict[str, str] = {}  # and to which environment
+        self._recording: set[asyncio.Task[Any] | None] = set()  # the attempts that have ended, but for that
         self._finishing = False
         self._shaken = False  # whether leases may have run out while the store did not answer
         self._renewed = clock()  # when they were looked at last
@@ -146,10 +147,12 @@ class Dispatcher:
         self._finishing = True
         if self._attempts:
             await asyncio.wait(self._attempts.values(), timeout=seconds)
-        left = list(self._attempts.values())
+        ending = list(self._attempts.values())
+        # What happened has happened: it is recorded whatever else ends here.
+        left = [attempt for attempt in ending if attempt not in self._recording]
         for attempt in left:
             attempt.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
         return len(left)
 
     async def _round(self) -> None:
@@ -194,10 +197,11 @@ class Dispatcher:
         if delivery.environment:
             self._sending[delivery.id] = delivery.environment
         self._room.enter(delivery.kind, delivery.environment)
-        attempt.add_done_callback(lambda _: self._done(delivery))
+        attempt.add_done_callback(lambda attempt: self._done(delivery, attempt))
 
-    def _done(self, delivery: Delivery) -> None:
+    def _done(self, delivery: Delivery, attempt: "asyncio.Task[None]") -> None:
         was_full = not self._room.free
+        self._recording.discard(attempt)
         if self._mine.get(delivery.id) == delivery.attempts:
             del self._attempts[delivery.id], self._mine[delivery.id]
             self._until.pop(delivery.id, None)
@@ -228,8 +232,8 @@ class Dispatcher:
             outcome = Retry(reason, after=30.0, uncertain=True, unasked=True)
         self._at("dispatcher.attempted")
         self._seen("delivery_attempts", kind=delivery.kind, outcome=_word(outcome))
-        # What happened has happened: it is recorded even when this attempt is being cancelled.
-        await asyncio.shield(self._record(delivery, outcome))
+        self._recording.add(asyncio.current_task())
+        await self._record(delivery, outcome)
         return outcome
 
     def has(self, delivery: Delivery) -> bool:

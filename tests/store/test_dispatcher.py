@@ -11,7 +11,7 @@ import pytest
 
 from relay.app import json_log
 from relay.dispatcher import Dispatcher, Doors
-from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome
+from relay.domain.deliveries import LEASE, Delivered, Delivery, Kind, Outcome, State
 from relay.domain.room import MOST_MESSAGES, MOST_MESSAGES_EACH
 from relay.store import Store, StoreError, Transaction
 from tests.store.lossy import Lossy
@@ -104,6 +104,29 @@ async def test_a_claim_that_ran_out_before_it_was_sent_is_not_sent(store: Store)
     await asyncio.wait([running])
     await dispatcher.finish(5)
     assert [one.attempts for one in office.begun] == [2]
+
+
+async def test_what_ended_before_the_stop_is_recorded_and_what_goes_on_is_cut_short(store: Store) -> None:
+    office, ended = Office(store), asyncio.Event()
+
+    def seen(name: str, _: float = 1.0, /, **__: str) -> None:
+        if name == "delivery_attempts":
+            ended.set()
+
+    dispatcher = Dispatcher(
+        store, Doors(*[office.take] * 5), clock=lambda: datetime.now(UTC), chance=lambda: 0.5,
+        log=json_log(io.StringIO()), seen=seen,
+    )  # fmt: skip
+    store.on_due = dispatcher.wake
+    await office.leave((Kind.CARD, "slow", "card"), (Kind.CARD, "", "word"))
+    running = asyncio.create_task(dispatcher.run())
+    await asyncio.wait_for(ended.wait(), 5)
+    running.cancel()
+    assert await dispatcher.finish(0) == 1
+    await asyncio.wait([running])
+    [word] = await store.transact(lambda tx: tx.deliveries.of_subject("word", Kind.CARD))
+    [card] = await store.transact(lambda tx: tx.deliveries.of_subject("card", Kind.CARD))
+    assert (word.state, card.state) == (State.DELIVERED, State.SENDING)
 
 
 async def test_what_was_stopped_in_its_tracks_is_not_begun_anew_beside_itself_and_knows_that_it_is_late(

@@ -41,7 +41,9 @@ async def http_clients(slack_timeout: float) -> AsyncIterator[HttpClients]:
         "connector": connector, "connector_owner": False, "trust_env": proxied, "trace_configs": [_staying()],
     }  # fmt: skip
     async with (
-        aiohttp.ClientSession(connector=connector, trust_env=proxied) as environments,
+        aiohttp.ClientSession(
+            connector=connector, trust_env=proxied, cookie_jar=aiohttp.DummyCookieJar()
+        ) as environments,
         aiohttp.ClientSession(**shared) as sockets,
         aiohttp.ClientSession(**shared, timeout=limits) as slack,
         httpx.AsyncClient(timeout=httpx.Timeout(30.0, connect=5.0)) as lookups,

@@ -11,8 +11,10 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     insert,
     literal_column,
+    null,
     or_,
     select,
     update,
@@ -20,12 +22,13 @@ from sqlalchemy import (
 
 from relay.domain.deliveries import Delivery, Kind, Settled, State
 from relay.domain.ids import new_id
+from relay.domain.moments import moment_of
 from relay.domain.room import Room
 from relay.domain.traced import KEPT_AS
 from relay.store.delivery_rows import COLUMNS, read
 from relay.store.dialects import position
 from relay.store.statement import Found, Reading, Statement
-from relay.store.tables import Instant, messages, moment_of
+from relay.store.tables import Instant, messages
 from relay.store.tables import deliveries as t
 
 _LIVE = (State.PENDING, State.SENDING)
@@ -35,11 +38,17 @@ _PATIENT = frozenset({Kind.MESSAGE, Kind.ROOT})
 # condition that it can compare with the index's own; with parameters it reads the whole table.
 _live = t.c.state.in_([literal_column(f"'{state}'") for state in _LIVE])
 _ahead = select(t.c.seq).where(t.c.ordering_key == bindparam("key"), _live).exists()
+# As every delivery begins: written into the statement, for what is bound costs more each time.
+_NEW = {
+    "state": literal_column(f"'{State.PENDING}'"), "attempts": literal_column("0"), "uncertain": false(),
+    "away": false(), "lease_until": null(), "settled_at": null(), "receipt": literal_column("'{}'"),
+    "last_error": literal_column("''"),
+}  # fmt: skip
 _ADD = Statement(
     insert(t)
-    .values(next_attempt_at=case((_ahead, None), else_=bindparam("due", type_=Instant)))
+    .values(next_attempt_at=case((_ahead, None), else_=bindparam("due", type_=Instant)), **_NEW)
     .returning(t.c.next_attempt_at),
-    columns=[column.name for column in t.c if column is not t.c.seq],
+    columns=[column.name for column in t.c if column.name not in ("seq", *_NEW)],
 )
 # The names of the environments that are full, each on a line of its own.
 _is_full = position(bindparam("full", type_=Text), "\n" + t.c.environment + "\n") > 0
@@ -172,11 +181,11 @@ _FREE = (
 class Deliveries:
     """Adds, claims and settles deliveries within one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, trace: str = "") -> None:
         self._connection = connection
+        self.trace = trace  # with which each that is added goes on
         self.wakes = False
         self.urgent = False
-        self.trace = ""
 
     def add(
         self,
@@ -196,11 +205,9 @@ class Deliveries:
         which = delivery_id or new_id("dlv", now)
         body = {**(body or {}), KEPT_AS: self.trace} if self.trace else body
         row = {
-            "id": which, "team_id": team_id, "kind": kind, "ordering_key": ordering_key,
+            "id": which, "team_id": team_id, "kind": str(kind), "ordering_key": ordering_key,
             "subject_id": subject_id, "environment": environment, "body": dict(body or {}),
-            "state": State.PENDING, "attempts": 0, "uncertain": False, "away": False, "created_at": now,
-            "deadline": deadline, "lease_until": None, "settled_at": None, "receipt": {}, "last_error": "",
-            "key": ordering_key, "due": due or now,
+            "created_at": now, "deadline": deadline, "key": ordering_key, "due": due or now,
         }  # fmt: skip
         _ADD.leave(self._connection, row, self._may_wake if kind in _PATIENT else self._may_hurry)
         return which
@@ -257,7 +264,7 @@ class Deliveries:
         """Record an attempt's end and return whether the claim was still ours."""
         done = settled.state is not State.PENDING
         values = {
-            "which": delivery.id, "attempt": delivery.attempts, "new_state": settled.state,
+            "which": delivery.id, "attempt": delivery.attempts, "new_state": str(settled.state),
             "due": settled.next_attempt_at, "unsure": uncertain, "offline": settled.away,
             "got": dict(receipt), "error": settled.reason, "settled": now if done else None,
         }  # fmt: skip

@@ -19,7 +19,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection
 
-from relay.store.statement import Bind, Found, Then, bound
+from relay.store.statement import Binds, Found, Then
 
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE)
 _READ, _WRITE = select.POLLIN, select.POLLOUT
@@ -33,9 +33,9 @@ class Prepared:
     Behind a pooler that mixes up its servers another relay's statement of a name is then the same one.
     """
 
-    def __init__(self, sql: str, binds: tuple[Bind, ...]) -> None:
+    def __init__(self, sql: str, binds: Binds) -> None:
         self._binds = binds
-        numbers = {name: f"${number}" for number, (name, _, _) in enumerate(binds, 1)}
+        numbers = {name: f"${number}" for number, name in enumerate(binds.names, 1)}
         for name, number in numbers.items():
             sql = sql.replace(f"%({name})s", number)
         self.sql = sql.replace("%%", "%").encode()
@@ -50,7 +50,7 @@ class Prepared:
         _pipeline(connection).leave(self, self._parameters(values), then)
 
     def _parameters(self, values: Mapping[str, Any]) -> Parameters:
-        return [_dumped(value) for value in bound(self._binds, values)]
+        return [_dumped(value) for value in self._binds.of(values)]
 
 
 def _pipeline(connection: Connection) -> "Pipeline":

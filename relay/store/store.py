@@ -332,8 +332,7 @@ class Store:
 
 
 def _run(connection: Connection, chain: Chain, waiting: _Waiting) -> None:
-    transaction = Transaction(connection, chain)
-    transaction.trace = waiting.trace
+    transaction = Transaction(connection, chain, waiting.trace)
     waiting.result = waiting.error = None
     try:
         waiting.result = waiting.work(transaction)

@@ -1,9 +1,8 @@
 """What one work may read and write, by kind of row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -44,87 +43,59 @@ Figure = tuple[str, float, Mapping[str, str]]
 _NO_KEY = Keys((b"",))  # of a transaction whose record nobody verifies
 
 
+P = TypeVar("P")
+
+
+class Part(Generic[P]):
+    """A part of a transaction, `made` once it is asked for; functools' own takes a lock in Python 3.11."""
+
+    def __init__(self, made: Callable[[Connection], P]) -> None:
+        self.made = made
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, tx: "Transaction", _: type) -> P:
+        part = self.made(tx.connection)
+        tx.__dict__[self._name] = part
+        return part
+
+
 class Transaction:
     """One transaction: everything in it becomes durable together, or nothing of it."""
 
     figures: tuple[Figure, ...] = ()
-    trace = ""  # of what is done here: each delivery that is added goes on with it
 
-    def __init__(self, connection: Connection, chain: Chain | None = None) -> None:
-        self._connection = connection
+    held_back = Part(HeldBack)
+    delivery_pages = Part(DeliveryPages)
+    messages = Part(Messages)
+    conversations = Part(Conversations)
+    approvals = Part(Approvals)
+    grants = Part(Grants)
+    inbox = Part(Inbox)
+    votes = Part(Votes)
+    texts = Part(Texts)
+    tool_runs = Part(ToolRuns)
+    live_posts = Part(LivePosts)
+    stops = Part(Stops)
+    installations = Part(Installations)
+    leases = Part(Leases)
+
+    def __init__(self, connection: Connection, chain: Chain | None = None, trace: str = "") -> None:
+        """Begin with the `trace` of what is done here: each delivery that is added goes on with it."""
+        self.connection = connection
         self.audit = Audit(connection, chain or Chain(_NO_KEY))
-
-    @cached_property
-    def deliveries(self) -> Deliveries:
-        deliveries = Deliveries(self._connection)
-        deliveries.trace = self.trace
-        return deliveries
-
-    @cached_property
-    def held_back(self) -> HeldBack:
-        return HeldBack(self._connection)
-
-    @cached_property
-    def delivery_pages(self) -> DeliveryPages:
-        return DeliveryPages(self._connection)
-
-    @cached_property
-    def messages(self) -> Messages:
-        return Messages(self._connection)
-
-    @cached_property
-    def conversations(self) -> Conversations:
-        return Conversations(self._connection)
-
-    @cached_property
-    def approvals(self) -> Approvals:
-        return Approvals(self._connection)
-
-    @cached_property
-    def grants(self) -> Grants:
-        return Grants(self._connection)
-
-    @cached_property
-    def inbox(self) -> Inbox:
-        return Inbox(self._connection)
-
-    @cached_property
-    def votes(self) -> Votes:
-        return Votes(self._connection)
-
-    @cached_property
-    def texts(self) -> Texts:
-        return Texts(self._connection)
-
-    @cached_property
-    def tool_runs(self) -> ToolRuns:
-        return ToolRuns(self._connection)
-
-    @cached_property
-    def live_posts(self) -> LivePosts:
-        return LivePosts(self._connection)
-
-    @cached_property
-    def stops(self) -> Stops:
-        return Stops(self._connection)
-
-    @cached_property
-    def installations(self) -> Installations:
-        return Installations(self._connection)
-
-    @cached_property
-    def leases(self) -> Leases:
-        return Leases(self._connection)
+        self.deliveries = Deliveries(connection, trace)
 
     @property
     def wakes(self) -> bool:
         """Whether something was left here that may be delivered at once."""
-        return "deliveries" in self.__dict__ and self.deliveries.wakes
+        return self.deliveries.wakes
 
     @property
     def urgent(self) -> bool:
         """Whether it is something that people or the agent wait for now."""
-        return "deliveries" in self.__dict__ and self.deliveries.urgent
+        return self.deliveries.urgent
 
     @property
     def serves(self) -> bool:
@@ -133,32 +104,32 @@ class Transaction:
 
     def first_time(self, team_id: str, key: str, now: datetime) -> bool:
         """Return whether `key` was not seen before in this workspace, and remember it."""
-        return _SEE.run(self._connection, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
+        return _SEE.run(self.connection, {"team_id": team_id, "key": key, "seen_at": now}).rowcount == 1
 
     def seen_before(self, team_id: str, key: str) -> bool:
         """Return whether `key` was seen before in this workspace, without remembering it."""
-        return _SEEN.run(self._connection, {"team": team_id, "which": key}).fetchone() is not None
+        return _SEEN.run(self.connection, {"team": team_id, "which": key}).fetchone() is not None
 
     def forget_seen(self, before: datetime) -> int:
         """Forget the keys seen before `before` and return how many they were."""
-        return self._connection.execute(_FORGET, {"before": before}).rowcount
+        return self.connection.execute(_FORGET, {"before": before}).rowcount
 
     def backlog(self) -> list[Backlog]:
         """Return what has not left yet, by kind."""
-        return backlog(self._connection)
+        return backlog(self.connection)
 
     def runtimes_alive(self, since: datetime) -> list[Runtime]:
         """Return the conversations in which something is asked, or was said after `since` and goes on."""
-        return runtimes.alive(self._connection, since)
+        return runtimes.alive(self.connection, since)
 
     def remember_socket_way(self, environment: str) -> None:
         """Remember that decisions take effect over the sockets of an environment, and not otherwise."""
-        self._connection.execute(_TOUCH, {"name": f"{_SOCKET_WAY}{environment}", "value": "socket"})
+        self.connection.execute(_TOUCH, {"name": f"{_SOCKET_WAY}{environment}", "value": "socket"})
 
     def socket_ways(self) -> list[str]:
         """Return the environments of which that is remembered."""
         names = select(tables.settings.c.name).where(tables.settings.c.name.startswith(_SOCKET_WAY))
-        return [row.name.removeprefix(_SOCKET_WAY) for row in self._connection.execute(names)]
+        return [row.name.removeprefix(_SOCKET_WAY) for row in self.connection.execute(names)]
 
     def seen(self, name: str, value: float = 1.0, /, **labels: str) -> None:
         """Have something counted once this is durable; not at all if it never is."""
@@ -166,7 +137,7 @@ class Transaction:
 
     def touch(self, now: datetime) -> None:
         """Write something small: raises what any write would raise."""
-        self._connection.execute(_TOUCH, {"name": "touched_at", "value": now.isoformat()})
+        self.connection.execute(_TOUCH, {"name": "touched_at", "value": now.isoformat()})
 
     def record(
         self,

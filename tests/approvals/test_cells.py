@@ -105,7 +105,7 @@ class Cell:
         """Return the last sentence that somebody was told in private, as they see it."""
 
         def read(tx: Transaction) -> dict[str, Any]:
-            rows = tx._connection.execute(
+            rows = tx.connection.execute(
                 deliveries.select().where(deliveries.c.kind == "whisper").order_by(deliveries.c.seq.desc())
             )
             row = rows.first()
@@ -140,7 +140,7 @@ def cell(file_url: str) -> Iterator[Cell]:
 
     def work(tx: Transaction) -> str | None:
         found = open_approval(tx, asked, Sighting("pair-1", 1), audience, (), desk.now)
-        tx._connection.exec_driver_sql("UPDATE approvals SET requesters = '[\"U0ADA\"]'")
+        tx.connection.exec_driver_sql("UPDATE approvals SET requesters = '[\"U0ADA\"]'")
         return found
 
     approval_id = desk.transact(work)

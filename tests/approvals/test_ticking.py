@@ -28,9 +28,9 @@ class FakeFullDisk(Store):
 
     async def transact(self, work: Callable[[Transaction], Any]) -> Any:
         def tried(tx: Transaction) -> Any:
-            before = tx._connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+            before = tx.connection.exec_driver_sql("SELECT total_changes()").scalar_one()
             result = work(tx)
-            if self.full and tx._connection.exec_driver_sql("SELECT total_changes()").scalar_one() != before:
+            if self.full and tx.connection.exec_driver_sql("SELECT total_changes()").scalar_one() != before:
                 raise StoreError("database or disk is full")
             return result
 

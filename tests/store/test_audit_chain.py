@@ -55,10 +55,10 @@ def _fail(tx: Transaction) -> None:
 def _break_commit(tx: Transaction) -> None:
     # A deferred constraint is checked by COMMIT, and by nothing before it.
     one_entry(tx)
-    tx._connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
+    tx.connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
     reference = "REFERENCES parents DEFERRABLE INITIALLY DEFERRED"
-    tx._connection.execute(text(f"CREATE TABLE children (parent INTEGER {reference})"))
-    tx._connection.execute(text("INSERT INTO children VALUES (1)"))
+    tx.connection.execute(text(f"CREATE TABLE children (parent INTEGER {reference})"))
+    tx.connection.execute(text("INSERT INTO children VALUES (1)"))
 
 
 async def test_a_chain_has_an_opening_all_entries_without_a_gap_and_an_end(store_url: str) -> None:

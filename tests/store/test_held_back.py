@@ -120,14 +120,14 @@ def message(message_id: str, environment: str, now: datetime) -> Message:
 
 
 def _held(tx: Transaction) -> int:
-    found = tx._connection.exec_driver_sql(
+    found = tx.connection.exec_driver_sql(
         "SELECT count(*) FROM deliveries WHERE away AND state = 'pending' AND next_attempt_at IS NOT NULL"
     )
     return int(found.scalar_one())
 
 
 def _states(tx: Transaction) -> dict[str, int]:
-    found = tx._connection.exec_driver_sql("SELECT state, count(*) FROM messages GROUP BY state")
+    found = tx.connection.exec_driver_sql("SELECT state, count(*) FROM messages GROUP BY state")
     return {row[0]: row[1] for row in found}
 
 

@@ -95,14 +95,14 @@ async def test_whatever_reads_next_sees_what_was_left(store: Store) -> None:
         tx.messages.change("msg_1", {"note": "one", "settled_at": NOW})
         by_sqlalchemy = tx.messages.some(["msg_1"])
         tx.messages.change("msg_1", {"note": "two"})
-        by_driver = tx._connection.exec_driver_sql("SELECT note FROM messages").scalar()
+        by_driver = tx.connection.exec_driver_sql("SELECT note FROM messages").scalar()
         tx.messages.change("msg_1", {"note": "three"})
-        tx._connection.execute(insert(settings), [{"name": "a", "value": ""}, {"name": "b", "value": ""}])
+        tx.connection.execute(insert(settings), [{"name": "a", "value": ""}, {"name": "b", "value": ""}])
         return (
             by_statement,
             by_sqlalchemy,
             by_driver,
-            tx._connection.execute(select(messages.c.note)).scalar(),
+            tx.connection.execute(select(messages.c.note)).scalar(),
         )
 
     found = await store.transact(work)
@@ -197,11 +197,11 @@ async def test_a_server_that_forgets_what_it_has_met_is_told_it_whole_from_then_
     """As behind a pooler that gives each transaction another server."""
 
     def forget(tx: Transaction) -> str:
-        tx._connection.exec_driver_sql("DEALLOCATE ALL")
+        tx.connection.exec_driver_sql("DEALLOCATE ALL")
         return say("forgotten")(tx)
 
     def prepared(tx: Transaction) -> list[tuple[str]]:
-        found = tx._connection.exec_driver_sql("SELECT name FROM pg_prepared_statements")
+        found = tx.connection.exec_driver_sql("SELECT name FROM pg_prepared_statements")
         return [(row.name,) for row in found]
 
     async with store_at(database_url) as store:
@@ -225,7 +225,7 @@ async def test_what_a_server_could_not_learn_behind_an_error_it_is_taught_later(
     def change(tx: Transaction) -> int | None:
         say("one")(tx)
         tx.messages.change("one", {"note": "changed"})
-        driver = tx._connection.connection.driver_connection
+        driver = tx.connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         return driver.prepare_threshold
 

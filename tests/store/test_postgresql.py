@@ -391,7 +391,7 @@ async def test_what_is_answered_is_durable_though_the_server_settles_for_less(
     store = Store.open(database_url)
 
     def ask(tx: Transaction) -> object:
-        return tx._connection.exec_driver_sql("SHOW synchronous_commit").scalar()
+        return tx.connection.exec_driver_sql("SHOW synchronous_commit").scalar()
 
     assert await store.transact(ask) == "on"
     await store.close()
@@ -426,11 +426,11 @@ async def test_behind_a_pooler_that_mixes_up_its_servers_nothing_is_prepared_any
     runs: list[int | None] = []
 
     def miss(tx: Transaction) -> None:
-        driver = tx._connection.connection.driver_connection
+        driver = tx.connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         runs.append(driver.prepare_threshold)
         if len(runs) == 1:
-            tx._connection.exec_driver_sql("EXECUTE prepared_on_another_server")
+            tx.connection.exec_driver_sql("EXECUTE prepared_on_another_server")
 
     await one.transact(miss)
     await one.transact(miss)

@@ -89,7 +89,7 @@ async def test_a_full_disk_fails_the_work_with_a_reason_and_the_store_goes_on(
         with store._engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
-    pages = await store.transact(lambda tx: tx._connection.execute(text("PRAGMA page_count")).scalar_one())
+    pages = await store.transact(lambda tx: tx.connection.execute(text("PRAGMA page_count")).scalar_one())
     await asyncio.to_thread(limit, str(pages))
     with pytest.raises(StoreError, match="full"):
         await store.transact(lambda tx: tx.record("T0", NOW, "x" * 500_000))
@@ -101,10 +101,10 @@ async def test_a_full_disk_fails_the_work_with_a_reason_and_the_store_goes_on(
 async def test_a_commit_that_fails_fails_every_waiter(store: Store, store_url: str) -> None:
     def break_commit(tx: Transaction) -> None:
         # A deferred constraint is checked by COMMIT, and by nothing before it.
-        tx._connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
+        tx.connection.execute(text("CREATE TABLE parents (id INTEGER PRIMARY KEY)"))
         reference = "REFERENCES parents DEFERRABLE INITIALLY DEFERRED"
-        tx._connection.execute(text(f"CREATE TABLE children (parent INTEGER {reference})"))
-        tx._connection.execute(text("INSERT INTO children VALUES (1)"))
+        tx.connection.execute(text(f"CREATE TABLE children (parent INTEGER {reference})"))
+        tx.connection.execute(text("INSERT INTO children VALUES (1)"))
 
     answers = await together(store, _record("one"), break_commit, _record("two"))
     assert [type(answer) for answer in answers] == [StoreError] * 3
@@ -115,7 +115,7 @@ async def test_a_commit_that_fails_fails_every_waiter(store: Store, store_url: s
 
 async def test_every_commit_is_synced_to_the_disk(file_store: Store) -> None:
     def ask(tx: Transaction) -> tuple[object, object]:
-        ask_for = tx._connection.exec_driver_sql
+        ask_for = tx.connection.exec_driver_sql
         return ask_for("PRAGMA synchronous").scalar(), ask_for("PRAGMA journal_mode").scalar()
 
     full = 2

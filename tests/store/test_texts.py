@@ -47,7 +47,7 @@ class Keeping:
 
         def read(tx: Transaction) -> str:
             tables = ("messages", "approvals", "votes", "deliveries", "grants")
-            found = [tx._connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in tables]  # noqa: S608
+            found = [tx.connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in tables]  # noqa: S608
             return str(found)
 
         return await self.store.transact(read)
@@ -249,5 +249,5 @@ async def test_many_rows_are_looked_at_page_by_page_and_none_is_passed_over(keep
 
 
 def _texts(tx: Transaction) -> int:
-    found = tx._connection.exec_driver_sql("SELECT count(*) FROM messages WHERE text <> ''")
+    found = tx.connection.exec_driver_sql("SELECT count(*) FROM messages WHERE text <> ''")
     return int(found.scalar_one())

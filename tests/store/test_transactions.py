@@ -20,7 +20,7 @@ def _record(action: str) -> Callable[[Transaction], None]:
 
 
 def _query(statement: str) -> Callable[[Transaction], list[object]]:
-    return lambda tx: [tuple(row) for row in tx._connection.exec_driver_sql(statement)]
+    return lambda tx: [tuple(row) for row in tx.connection.exec_driver_sql(statement)]
 
 
 async def test_works_run_in_the_order_they_came(store: Store) -> None:
@@ -120,7 +120,7 @@ async def test_a_claim_costs_the_same_whatever_waits_behind_one_key(file_store: 
             key = f"key/{number % 3}"
             tx.deliveries.add(Kind.REPLY, team_id="T0", ordering_key=key, subject_id="", body={}, now=NOW)
         steps: list[None] = []
-        driver = tx._connection.connection.driver_connection
+        driver = tx.connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.set_progress_handler(lambda: steps.append(None), 10)
         claimed = tx.deliveries.claim(10, NOW + timedelta(seconds=1), NOW + LEASE)

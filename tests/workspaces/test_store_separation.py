@@ -8,7 +8,6 @@ import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from relay.environment.listener import Arrivals
 from relay.environment.turns import Arrival, Reply, TurnEnded, TurnFailed, TurnStopped
 from relay.store import Store, Transaction
 from relay.store.audit import Audit
+from relay.store.deliveries import Deliveries
+from relay.store.transaction import Part
 from relay.use_cases.drop_delivery import Dropped, drop_delivery
 from relay.use_cases.forward_user_message import Said, forward_user_message
 from relay.use_cases.open_approval import Audience, Sighting, open_approval
@@ -158,19 +159,14 @@ _NAMES = {"team_id", "team_ids"}
 
 def methods() -> dict[str, Callable[..., Any]]:
     """Return every public method of a transaction and its parts."""
-    parts = {name: _made(of) for name, of in vars(Transaction).items() if isinstance(of, cached_property)}
-    owners: dict[str, type] = {"": Transaction, **parts, "audit": Audit}
+    parts = {name: of.made for name, of in vars(Transaction).items() if isinstance(of, Part)}
+    owners: dict[str, Any] = {"": Transaction, **parts, "audit": Audit, "deliveries": Deliveries}
     return {
         f"{part}.{name}".removeprefix("."): one
         for part, owner in owners.items()
         for name, one in inspect.getmembers(owner, inspect.isfunction)
         if not name.startswith("_")
     }
-
-
-def _made(part: "cached_property[Any]") -> type:
-    made: type = inspect.signature(part.func).return_annotation
-    return made
 
 
 def test_every_method_takes_the_workspace_or_is_said_to_need_none() -> None:

@@ -70,7 +70,7 @@ mutants: $(STAMP)
 UPGRADE ?=
 lock:
 	@test -x $(UV) || { echo "make setup comes first: it installs uv" >&2; exit 1; }
-	$(COMPILE) $(UPGRADE) --extra postgresql -o requirements.lock
+	$(COMPILE) $(UPGRADE) --extra postgresql --extra tracing -o requirements.lock
 	$(COMPILE) $(UPGRADE) --group dev --constraints requirements.lock -o requirements-dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 		--no-annotate --no-header --group build --constraints requirements-dev.lock -o requirements-build.lock

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -434,3 +435,20 @@ async def test_two_doctors_at_once_do_not_disturb_each_other(idle: World) -> Non
     both = await asyncio.gather(examined(config), examined(config))
     assert [one for found in both for one in not_right(found)] == []
     assert ADA not in str(both)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_traces_that_nothing_here_can_send_are_wrong_where_they_are_relays_own(
+    idle: World, monkeypatch: pytest.MonkeyPatch, *, wanted: bool
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    if wanted:
+        (idle.folder / "relay.toml").write_text(
+            '[tracing]\nendpoint = "http://127.0.0.1:9"\n', encoding="utf-8"
+        )
+        idle.variables["RELAY_CONFIG"] = str(idle.folder / "relay.toml")
+    else:
+        idle.variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
+    found = await only(idle, Level.WRONG if wanted else Level.WARNING)
+    assert found.about == "tracing" and "what sends them is not installed" in found.found
+    assert "pip install" in found.fix

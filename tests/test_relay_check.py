@@ -1,6 +1,7 @@
 """`relay check`: the rules as a table, and warnings of rules that nobody can have meant."""
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,17 @@ def test_the_rules_of_the_documentation_let_no_deployment_slip_past_them(
         for tool, given in inputs.items()
     ]
     assert ruled == ["production", "deployments"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_traces_that_nothing_here_can_send_are_a_warning(
+    checked: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    if not there:
+        monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    said = checked('[tracing]\nendpoint = "http://collector:4318"\n')
+    assert "  traces: to http://collector:4318/v1/traces" in said
+    warned = [line for line in said if "what sends them is not installed" in line]
+    assert [line.partition(" asks")[0] for line in warned] == (
+        [] if there else ["  warning: relay.toml: line 2: tracing.endpoint"]
+    )

@@ -11,6 +11,7 @@ from relay.app.http_clients import http_clients
 from relay.app.log import silent_logger
 from relay.config import Config
 from relay.config.policies import policy_warnings
+from relay.config.tracing import TRACING_FIX, lacks_tracing
 from relay.control import GRANTS, ControlError, ask_running
 from relay.domain.findings import Finding, good, warning, wrong
 from relay.domain.policy import Rights
@@ -88,10 +89,19 @@ def _configured(config: Config, settings: Sequence[str]) -> Findings:
     counted = ", ".join(f"{name}: {number}" for name, number in counts.items())
     return [
         good("configuration", f"can be used; {door}, {counted}"),
+        *_tracing(config),
         *([good("settings", f"each of its form: {', '.join(settings)}")] if settings else []),
         *(warning("rules", one, f"Correct it in {config.file}.") for one in policy_warnings(config.policy)),
         *(warning("unused setting", one, "Take it out.") for one in config.unused),
     ]
+
+
+def _tracing(config: Config) -> Findings:
+    missing = lacks_tracing(config.tracing)
+    if not missing:
+        return []
+    tell = wrong if config.tracing.wanted else warning  # a variable may be said to all on a machine
+    return [tell("tracing", missing, f"Install it, {TRACING_FIX}.")]
 
 
 async def _of_slack(slack: AsyncWebClient, config: Config, limits: _Limits) -> Findings:

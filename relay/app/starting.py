@@ -15,6 +15,7 @@ from relay.app.log import watch_loop
 from relay.app.opening import SLACK_TIMEOUT, Many, One, slack_options
 from relay.app.parts import Parts
 from relay.config import Config
+from relay.config.tracing import TRACING_FIX, lacks_tracing
 from relay.domain.seen import unseen
 from relay.domain.store_urls import store_name
 from relay.domain.traced import Traced, untraced
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from relay.app.tracing import Traces
 
 _LAST_TRACES = 2.0  # seconds
-_EXTRA = "in the checkout of relay: .venv/bin/pip install -e '.[tracing]'"
 
 
 @dataclass
@@ -115,14 +115,13 @@ def _traces(config: Config, log: Any) -> "Traces | None":
         if tracing.off:
             log.warning("tracing.off", reason=tracing.off)
         return None
-    try:
-        from relay.app.tracing import Traces
-    except ImportError:
-        missing = f"{tracing.where} asks for traces, and what sends them is not installed: {_EXTRA}"
+    if missing := lacks_tracing(config.tracing):
         if tracing.wanted:
-            raise StartError(missing) from None
-        log.warning("tracing.off", reason=missing)  # it may be said to all on a machine
+            raise StartError(f"{missing}: {TRACING_FIX}")
+        log.warning("tracing.off", reason=f"{missing}: {TRACING_FIX}")  # it may be said to all on a machine
         return None
+    from relay.app.tracing import Traces
+
     return Traces(tracing.endpoint, log.warning)
 
 

@@ -10,6 +10,7 @@ from relay.cli.policy_words import circle_in_short, expiry_words
 from relay.cli.table import cut, line, print_table
 from relay.config import Config, ConfigError, load
 from relay.config.policies import policy_warnings
+from relay.config.tracing import TRACING_FIX, lacks_tracing
 from relay.domain.matching import Rule
 from relay.domain.store_urls import store_name
 
@@ -50,6 +51,8 @@ def _say(config: Config) -> None:
     print(_kept(config.retention.texts))
     if config.tracing.endpoint:
         print(f"  traces: to {config.tracing.endpoint}")
+    if missing := lacks_tracing(config.tracing):
+        print(f"  warning: {missing}: {TRACING_FIX}")
     if config.policy.rules:
         print("  rules, of which the first that fits holds:")
         print_table([_COLUMNS, *map(_row, config.policy.rules)])

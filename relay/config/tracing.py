@@ -1,5 +1,7 @@
 """Where traces are sent, if anywhere: as the standard OTEL_ variables say, or [tracing]."""
 
+from importlib.util import find_spec
+
 from relay.config.relay_toml import Tables
 from relay.config.values import TracingConfig
 from relay.config.variables import Reading, is_url
@@ -8,6 +10,8 @@ ENDPOINT, OF_TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _SPOKEN = "http/protobuf"
 _PATH = "/v1/traces"
+_SENDS = "opentelemetry.exporter.otlp.proto.http"
+TRACING_FIX = "in the checkout of relay, with the pip of where relay is installed: pip install '.[tracing]'"
 
 
 def tracing_config(reading: Reading, file: Tables) -> TracingConfig:
@@ -36,3 +40,18 @@ def _switched_off(reading: Reading) -> bool:
 
 def _protocol(reading: Reading) -> str:
     return next((said for name in _PROTOCOLS if (said := reading.variables.get(name, "").strip())), _SPOKEN)
+
+
+def lacks_tracing(tracing: TracingConfig) -> str:
+    """Return that what sends the traces that are asked for is not installed; nothing where all is well."""
+    if not tracing.endpoint or _is_there(_SENDS):
+        return ""
+    return f"{tracing.where} asks for traces, and what sends them is not installed"
+
+
+def _is_there(module: str) -> bool:
+    """Return whether a module can be imported, without doing it: that takes a while."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # what it would be in is not there either
+        return False

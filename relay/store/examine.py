@@ -17,7 +17,7 @@ from relay.store.engine import lock_path, store_path
 from relay.store.errors import StoreError
 from relay.store.opening import INSTALL
 from relay.store.reading import reading
-from relay.store.schema import READABLE, SCHEMA, version_found
+from relay.store.schema import READABLE, SCHEMA, SEALED, version_found
 
 _STORE, _FOLDER = "store", "store folder"
 _SLOW = 0.05  # seconds
@@ -42,6 +42,20 @@ def examined(url: str, *, relay_answers: bool) -> list[Finding]:
     if path.exists():
         findings += [schema(path, alone=holder is None), private(path)]
     return [*findings, _folder(path.parent), room(shutil.disk_usage(path.parent).free)]
+
+
+def sealed_tokens(url: str) -> list[tuple[str, str]]:
+    """Return the workspaces that are served, each with its sealed token: none where none can be read."""
+    try:
+        if is_database(url):
+            from relay.store import examine_database
+
+            return examine_database.sealed_tokens(url)
+        path = store_path(url)
+        with reading(path, alone=_holder(lock_path(path)) is None) as connection:
+            return connection.execute(SEALED).fetchall()
+    except (ImportError, sqlite3.Error, StoreError):
+        return []  # why, `examined` says
 
 
 def _of_database(url: str) -> list[Finding]:

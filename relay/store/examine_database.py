@@ -9,7 +9,7 @@ import psycopg
 from relay.domain.findings import Finding, good, warning, wrong
 from relay.store.errors import StoreError
 from relay.store.postgresql import Database
-from relay.store.schema import READABLE, SCHEMA, version_found
+from relay.store.schema import READABLE, SCHEMA, SEALED, version_found
 
 _STORE = "store"
 _SYNC, _WAY, _CLOCK = "store durability", "store round trip", "store clock"
@@ -37,6 +37,15 @@ def examined(url: str) -> list[Finding]:
                 _STORE, problem.words, problem.step or "Mend what it says, or set RELAY_STORE_URL to another."
             )
         ]
+
+
+def sealed_tokens(url: str) -> list[tuple[str, str]]:
+    """Return the workspaces that are served, each with its sealed token: none where none can be read."""
+    try:
+        with Database(url).looking() as connection:
+            return connection.execute(SEALED).fetchall()
+    except StoreError:
+        return []
 
 
 def _looked_at(name: str, connection: "psycopg.Connection[Any]") -> list[Finding]:

@@ -15,6 +15,11 @@ HEAD = "0010"
 # The oldest schema whose relays work on a store of this one: what came since only adds to it. Kept in the
 # store, so that relays of the version before go on, and start again, while others are of this one already.
 _READABLE_FROM = "0010"
+# The workspaces that a store serves, each with its token as it is kept.
+SEALED = (
+    "SELECT team_id, sealed_bot FROM installations"
+    " WHERE revoked_at IS NULL AND covered_by IS NULL ORDER BY team_id"
+)
 READABLE = (
     "SELECT value FROM settings WHERE name = 'readable_from/' || (SELECT version_num FROM alembic_version)"
 )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from relay.app.doctor import examined
 from relay.config import load
@@ -44,6 +45,22 @@ async def test_what_slack_refuses_is_said_with_how_to_mend_it(
         level, said = (await found(made))[about]
     assert level is Level.WRONG
     assert words in said
+
+
+async def test_the_keys_are_tried_on_the_tokens_that_are_kept(tmp_path: Path, store_url: str) -> None:
+    async with building(tmp_path) as made:
+        made.alpha.variables["RELAY_STORE_URL"] = store_url
+        assert "RELAY_TOKEN_KEYS" not in await found(made)  # there is nothing to try them on
+        await made.start_relay()
+        await made.install(ALPHA)
+        opened = (Level.OK, "workspaces whose tokens they open: 1")
+        assert (await found(made))["RELAY_TOKEN_KEYS"] == opened
+        await made.stop_relay()
+        other, own = Fernet.generate_key().decode(), made.alpha.variables["RELAY_TOKEN_KEYS"]
+        assert (await found(made, RELAY_TOKEN_KEYS=f"{other},{own}"))["RELAY_TOKEN_KEYS"] == opened
+        level, said = (await found(made, RELAY_TOKEN_KEYS=other))["RELAY_TOKEN_KEYS"]
+    assert level is Level.WRONG
+    assert f"none of them opens the tokens of {ALPHA}" in said and other not in said
 
 
 async def test_readiness_tells_how_many_are_served_and_how_their_places_fare(tmp_path: Path) -> None:

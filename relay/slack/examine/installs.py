@@ -1,5 +1,7 @@
 """The app that many workspaces install: whether Slack takes its id and secret, and where it leads back to."""
 
+from collections.abc import Sequence
+
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -7,8 +9,10 @@ from relay.config import SlackConfig
 from relay.domain.findings import Finding, good, wrong
 from relay.slack.examine.app import refused_token, unasked
 from relay.slack.installing.oauth import OAuth
+from relay.slack.installing.seal import SealError, TokenSeal
 from relay.slack.verdicts import CARRIERS, code, passing
 
+KEYS = "RELAY_TOKEN_KEYS"
 ABOUT = "SLACK_CLIENT_ID, SLACK_CLIENT_SECRET"
 _NO_SUCH_CODE = "invalid_code"
 _WHERE = "the app's page, Basic Information, App Credentials"
@@ -27,6 +31,25 @@ async def installs(client: AsyncWebClient, config: SlackConfig) -> list[Finding]
     except CARRIERS as problem:
         return [*findings, refused_token(ABOUT, problem, config, _WHERE)]
     return findings
+
+
+def tokens(config: SlackConfig, sealed: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Return whether the keys open the tokens that are kept of each workspace."""
+    if config.oauth is None or not sealed:
+        return []
+    seal = TokenSeal(key.get_secret_value() for key in config.oauth.keys)
+    unopened = [team_id for team_id, token in sealed if not _opens(seal, team_id, token)]
+    if unopened:
+        fix = "Put the key that sealed them behind the first one, after a comma."
+        return [wrong(KEYS, f"none of them opens the tokens of {', '.join(unopened)}", fix)]
+    return [good(KEYS, f"workspaces whose tokens they open: {len(sealed)}")]
+
+
+def _opens(seal: TokenSeal, team_id: str, token: str) -> bool:
+    try:
+        return bool(seal.open(team_id, token))
+    except SealError:
+        return False
 
 
 def _said(problem: SlackApiError, config: SlackConfig) -> Finding:

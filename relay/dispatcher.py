@@ -26,6 +26,7 @@ from relay.use_cases.settle_delivery import claim_deliveries, settle_delivery, s
 
 _BATCH = 64
 _STORE_TROUBLE_PAUSE = 1.0
+_LAST_RECORDS = 1.0  # seconds
 _RECORDINGS = 60  # for a minute what was done is kept in mind, for a store that is away
 _COURTESY = 0.003  # claims would compete with the acknowledgements; so they also come in larger batches
 _LONGEST_SLEEP = LEASE.total_seconds() / 2
@@ -152,7 +153,8 @@ class Dispatcher:
         left = [attempt for attempt in ending if attempt not in self._recording]
         for attempt in left:
             attempt.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        if ending:  # what is not seen to be stored by then is stored all the same, before the store closes
+            await asyncio.wait(ending, timeout=_LAST_RECORDS)
         return len(left)
 
     async def _round(self) -> None:

@@ -166,7 +166,8 @@ def _strange() -> web.Response:
 def _written(answer: BoltResponse) -> web.Response:
     """Return Bolt's answer as the server's: no cookies, for nothing here sets any."""
     kind = answer.headers["content-type"][0]
-    return web.Response(status=answer.status, body=answer.body.encode(), headers={"Content-Type": kind})
+    body = answer.body.encode("utf-8", "backslashreplace")  # half a character, as JSON writes it
+    return web.Response(status=answer.status, body=body, headers={"Content-Type": kind})
 
 
 def _is_signed(begun: hmac.HMAC, body: bytes, headers: Mapping[str, str]) -> bool:

@@ -18,7 +18,7 @@ from relay.domain.policy import Rights
 from relay.environment.examine import examined as environment_examined
 from relay.slack.examine import people, places
 from relay.slack.examine.app import BOT_TOKEN, Admitted, app_token, bot_token, signing_secret
-from relay.slack.examine.installs import ABOUT, KEYS, installs, tokens
+from relay.slack.examine.installs import ABOUT, installs, tokens
 from relay.slack.examine.named import named_in
 from relay.slack.examine.sample import cards
 from relay.store import StoreError
@@ -134,7 +134,6 @@ async def _of_many(slack: AsyncWebClient, config: Config, limits: _Limits) -> Fi
     parts = await asyncio.gather(
         limits.keep(ABOUT, installs(slack, config.slack)),
         limits.keep("SLACK_APP_TOKEN", app_token(slack, config.slack)),
-        limits.keep(KEYS, _of_tokens(config)),
     )
     said = "not looked at: each workspace's token is sealed in the store; a running relay's /readyz tells"
     own = [good("channels, people and cards", said)]
@@ -155,13 +154,10 @@ async def _named(slack: AsyncWebClient, config: Config, limits: _Limits, rights:
     return [finding for part in parts for finding in part]
 
 
-async def _of_tokens(config: Config) -> Findings:
-    return tokens(config.slack, await asyncio.to_thread(sealed_tokens, config.store_url))
-
-
 async def _of_store(config: Config) -> Findings:
     answers = await _relay_answers(config.store_url)
-    return await asyncio.to_thread(store_examined, config.store_url, relay_answers=answers)
+    found = await asyncio.to_thread(store_examined, config.store_url, relay_answers=answers)
+    return found + tokens(config.slack, await asyncio.to_thread(sealed_tokens, config.store_url))
 
 
 async def _relay_answers(store_url: str) -> bool:

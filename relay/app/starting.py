@@ -15,7 +15,7 @@ from relay.app.log import watch_loop
 from relay.app.opening import SLACK_TIMEOUT, Many, One, slack_options
 from relay.app.parts import Parts
 from relay.config import Config
-from relay.config.tracing import TRACING_FIX, lacks_tracing
+from relay.config.tracing import TRACING_FIX, UNSENT
 from relay.domain.seen import unseen
 from relay.domain.store_urls import store_name
 from relay.domain.traced import Traced, untraced
@@ -115,13 +115,14 @@ def _traces(config: Config, log: Any) -> "Traces | None":
         if tracing.off:
             log.warning("tracing.off", reason=tracing.off)
         return None
-    if missing := lacks_tracing(config.tracing):
+    try:
+        from relay.app.tracing import Traces
+    except ImportError:
+        missing = f"{tracing.where} {UNSENT}: {TRACING_FIX}"
         if tracing.wanted:
-            raise StartError(f"{missing}: {TRACING_FIX}")
-        log.warning("tracing.off", reason=f"{missing}: {TRACING_FIX}")  # it may be said to all on a machine
+            raise StartError(missing) from None
+        log.warning("tracing.off", reason=missing)  # it may be said to all on a machine
         return None
-    from relay.app.tracing import Traces
-
     return Traces(tracing.endpoint, log.warning)
 
 

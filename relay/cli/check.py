@@ -52,7 +52,8 @@ def _say(config: Config) -> None:
     if config.tracing.endpoint:
         print(f"  traces: to {config.tracing.endpoint}")
     if missing := lacks_tracing(config.tracing):
-        print(f"  warning: {missing}: {TRACING_FIX}")
+        so = ", so that relay does not start" if config.tracing.wanted else ""
+        print(f"  warning: {missing}{so}: {TRACING_FIX}")
     if config.policy.rules:
         print("  rules, of which the first that fits holds:")
         print_table([_COLUMNS, *map(_row, config.policy.rules)])

@@ -11,6 +11,7 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 _SPOKEN = "http/protobuf"
 _PATH = "/v1/traces"
 _SENDS = "opentelemetry.exporter.otlp.proto.http"
+UNSENT = "asks for traces, and what sends them is not installed"
 TRACING_FIX = "in the checkout of relay, with the pip of where relay is installed: pip install '.[tracing]'"
 
 
@@ -46,7 +47,7 @@ def lacks_tracing(tracing: TracingConfig) -> str:
     """Return that what sends the traces that are asked for is not installed; nothing where all is well."""
     if not tracing.endpoint or _is_there(_SENDS):
         return ""
-    return f"{tracing.where} asks for traces, and what sends them is not installed"
+    return f"{tracing.where} {UNSENT}"
 
 
 def _is_there(module: str) -> bool:

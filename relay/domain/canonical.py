@@ -19,7 +19,7 @@ def json_writer(
     plain = json.JSONEncoder(
         ensure_ascii=False, separators=(comma, colon), sort_keys=sort_keys, default=default
     )
-    make = getattr(encoder, "c_make_encoder", None)
+    make = encoder.c_make_encoder  # type: ignore[attr-defined]  # which the stubs do not know
     if make is None:  # a Python without that part
         return plain.encode
     # What holds itself ends as a RecursionError, as what is too deep does: no marks are left for it.

@@ -54,7 +54,19 @@ def test_json_is_as_the_standard_encoder_writes_it(value: object) -> None:
 def test_what_is_no_json_is_refused_unless_it_is_said_how_to_write_it() -> None:
     with pytest.raises(TypeError):
         json_writer()({"when": NOW})
+    with pytest.raises(TypeError):
+        json_writer()({(1, 2): 3})
     assert json_writer(default=repr)({"when": NOW}) == json.dumps({"when": repr(NOW)}, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("blanks", [True, False])
+def test_without_the_encoders_c_part_it_is_the_same(monkeypatch: pytest.MonkeyPatch, *, blanks: bool) -> None:
+    value = {"b": ["é", 1, None], "a": NOW}
+    fast = json_writer(sort_keys=True, blanks=blanks, default=repr)(value)
+    monkeypatch.setattr("json.encoder.c_make_encoder", None)
+    assert json_writer(sort_keys=True, blanks=blanks, default=repr)(value) == fast
+    unsorted = json_writer(blanks=blanks, default=repr)(value)
+    assert json.loads(unsorted) == json.loads(fast) and unsorted != fast
 
 
 def test_what_holds_itself_is_refused_and_leaves_nothing_behind() -> None:

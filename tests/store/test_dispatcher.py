@@ -107,7 +107,7 @@ async def test_a_claim_that_ran_out_before_it_was_sent_is_not_sent(store: Store)
 
 
 async def test_what_ended_before_the_stop_is_recorded_and_what_goes_on_is_cut_short(store: Store) -> None:
-    office, ended = Office(store), asyncio.Event()
+    office, ended, log = Office(store), asyncio.Event(), io.StringIO()
 
     def seen(name: str, _: float = 1.0, /, **__: str) -> None:
         if name == "delivery_attempts":
@@ -115,7 +115,7 @@ async def test_what_ended_before_the_stop_is_recorded_and_what_goes_on_is_cut_sh
 
     dispatcher = Dispatcher(
         store, Doors(*[office.take] * 5), clock=lambda: datetime.now(UTC), chance=lambda: 0.5,
-        log=json_log(io.StringIO()), seen=seen,
+        log=json_log(log), seen=seen,
     )  # fmt: skip
     store.on_due = dispatcher.wake
     await office.leave((Kind.CARD, "slow", "card"), (Kind.CARD, "", "word"))
@@ -123,6 +123,7 @@ async def test_what_ended_before_the_stop_is_recorded_and_what_goes_on_is_cut_sh
     await asyncio.wait_for(ended.wait(), 5)
     running.cancel()
     assert await dispatcher.finish(0) == 1
+    assert "delivery.attempted" in log.getvalue()
     await asyncio.wait([running])
     [word] = await store.transact(lambda tx: tx.deliveries.of_subject("word", Kind.CARD))
     [card] = await store.transact(lambda tx: tx.deliveries.of_subject("card", Kind.CARD))

@@ -1,6 +1,7 @@
 """The app that many workspaces install: whether Slack takes its id and secret, and where it leads back to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -33,7 +34,7 @@ async def installs(client: AsyncWebClient, config: SlackConfig) -> list[Finding]
     return findings
 
 
-def tokens(config: SlackConfig, sealed: Sequence[tuple[str, str]]) -> list[Finding]:
+def tokens(config: SlackConfig, sealed: Sequence[tuple[str, Any]]) -> list[Finding]:
     """Return whether the keys open the tokens that are kept of each workspace."""
     if config.oauth is None or not sealed:
         return []
@@ -45,9 +46,9 @@ def tokens(config: SlackConfig, sealed: Sequence[tuple[str, str]]) -> list[Findi
     return [good(KEYS, f"workspaces whose tokens they open: {len(sealed)}")]
 
 
-def _opens(seal: TokenSeal, team_id: str, token: str) -> bool:
+def _opens(seal: TokenSeal, team_id: str, token: Any) -> bool:
     try:
-        return bool(seal.open(team_id, token))
+        return isinstance(token, str) and bool(seal.open(team_id, token))  # a damaged file may hold anything
     except SealError:
         return False
 

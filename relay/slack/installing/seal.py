@@ -17,7 +17,7 @@ class TokenSeal:
         fernets = [Fernet(key) for key in keys]
         self._first = fernets[0]
         self._any = MultiFernet(fernets)
-        self._refusals = (InvalidToken, ValueError)
+        self._refusals = (InvalidToken, ValueError, TypeError)
 
     def seal(self, team_id: str, token: str) -> str:
         """Return a token sealed; nothing stays nothing."""

@@ -123,9 +123,7 @@ def did_you_mean(typed: str) -> str:
 
 
 WORD_TAKEN = "I have taken that already."
-NO_ROUTE = (
-    "No agent answers in this channel: the relay's configuration has no route for it. Nothing was sent."
-)
+NO_ROUTE = "No agent answers in this channel: relay's configuration has no route for it. Nothing was sent."
 
 
 def refused_word(reason: Reason) -> str:

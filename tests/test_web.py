@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from slack_bolt.async_app import AsyncApp
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
 from relay.web import RefusedSignatures, SlackRoute, web_app
@@ -122,3 +123,18 @@ def test_refusals_at_once_are_one_line_and_the_next_line_counts_them(heard: Hear
     now += 4.9
     refused.add("absent")
     assert len(heard.lines) == 2
+
+
+async def test_half_a_character_in_an_answer_is_written_as_json_writes_it(heard: Heard) -> None:
+    class Takes:
+        async def async_dispatch(self, _: AsyncBoltRequest, /) -> BoltResponse:
+            return BoltResponse(status=200, body='{"text": "half \ud83d of it, and all of \U0001f600"}')
+
+    async def readiness() -> dict[str, Any]:
+        return {}
+
+    app = web_app(readiness, SlackRoute(Takes(), SECRET), heard.warn)
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.post("/slack/events", data=BODY, headers=_signed(_now()))
+        said = await answer.json()
+    assert said == {"text": "half \ud83d of it, and all of \U0001f600"}

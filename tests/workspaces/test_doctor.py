@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 from relay.app.doctor import examined
 from relay.config import load
 from relay.domain.findings import Level
+from tests.store.beside import change
 from tests.workspaces.building import ALPHA, Building, building
 
 
@@ -61,6 +62,20 @@ async def test_the_keys_are_tried_on_the_tokens_that_are_kept(tmp_path: Path, st
         level, said = (await found(made, RELAY_TOKEN_KEYS=other))["RELAY_TOKEN_KEYS"]
     assert level is Level.WRONG
     assert f"none of them opens the tokens of {ALPHA}" in said and other not in said
+
+
+@pytest.mark.parametrize("kept", ["X'00'", "'no seal'", "''"])
+async def test_a_damaged_token_is_said_to_be_one_that_no_key_opens(
+    tmp_path: Path, file_url: str, kept: str
+) -> None:
+    async with building(tmp_path) as made:
+        made.alpha.variables["RELAY_STORE_URL"] = file_url
+        await made.start_relay()
+        await made.install(ALPHA)
+        await made.stop_relay()
+        change(file_url, f"UPDATE installations SET sealed_bot = {kept}")  # noqa: S608
+        level, said = (await found(made))["RELAY_TOKEN_KEYS"]
+    assert level is Level.WRONG and ALPHA in said
 
 
 async def test_readiness_tells_how_many_are_served_and_how_their_places_fare(tmp_path: Path) -> None:

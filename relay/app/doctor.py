@@ -157,7 +157,10 @@ async def _named(slack: AsyncWebClient, config: Config, limits: _Limits, rights:
 async def _of_store(config: Config) -> Findings:
     answers = await _relay_answers(config.store_url)
     found = await asyncio.to_thread(store_examined, config.store_url, relay_answers=answers)
-    return found + tokens(config.slack, await asyncio.to_thread(sealed_tokens, config.store_url))
+    oauth = config.slack.oauth
+    if oauth is None:
+        return found
+    return found + tokens(oauth, await asyncio.to_thread(sealed_tokens, config.store_url))
 
 
 async def _relay_answers(store_url: str) -> bool:

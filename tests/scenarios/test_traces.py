@@ -1,6 +1,7 @@
 """Who collects traces sees in one of them what became of a command, to the agent's words in Slack."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -204,6 +205,17 @@ async def test_the_table_of_the_file_and_the_standards_headers_are_as_good(
 
 def test_by_default_nothing_is_followed_and_the_library_is_not_loaded() -> None:
     assert loaded_by_default("opentelemetry", "relay.app.tracing", unsaid="trace_id") == "[]\n"
+
+
+async def test_a_library_that_is_there_in_parts_is_as_good_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "relay.app.tracing", None)  # as what it imports fails
+    async with world(tmp_path) as made:
+        await made.start_relay({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+        await made.slack.slash(ADA, OPS, "hello")
+        await made.thread_says("echo: hello")
+        assert "tracing.off" in made.log.getvalue()
 
 
 def test_without_the_library_a_variable_is_said_to_do_nothing_and_the_table_ends_the_start() -> None:

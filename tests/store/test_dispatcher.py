@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -128,6 +129,31 @@ async def test_what_ended_before_the_stop_is_recorded_and_what_goes_on_is_cut_sh
     [word] = await store.transact(lambda tx: tx.deliveries.of_subject("word", Kind.CARD))
     [card] = await store.transact(lambda tx: tx.deliveries.of_subject("card", Kind.CARD))
     assert (word.state, card.state) == (State.DELIVERED, State.SENDING)
+
+
+async def test_a_store_that_does_not_answer_holds_up_no_stop(store: Store) -> None:
+    office, ended, free = Office(store), asyncio.Event(), threading.Event()
+    dispatcher = Dispatcher(
+        store, Doors(*[office.take] * 5), clock=lambda: datetime.now(UTC), chance=lambda: 0.5,
+        log=json_log(io.StringIO()), seen=lambda *_, **__: ended.set(),
+    )  # fmt: skip
+    store.on_due = dispatcher.wake
+    await office.leave((Kind.CARD, "slow", "card"))
+    running = asyncio.create_task(dispatcher.run())
+    await office.until_begun(1, "slow")
+    running.cancel()
+    await asyncio.wait([running])
+    busy = asyncio.create_task(store.transact(lambda _: free.wait(30)))
+    office.answer.set()
+    try:
+        await asyncio.wait_for(ended.wait(), 5)
+        assert await dispatcher.finish(0) == 0
+        assert not busy.done()
+    finally:
+        free.set()
+    await busy
+    [card] = await store.transact(lambda tx: tx.deliveries.of_subject("card", Kind.CARD))
+    assert card.state is State.DELIVERED
 
 
 async def test_what_was_stopped_in_its_tracks_is_not_begun_anew_beside_itself_and_knows_that_it_is_late(

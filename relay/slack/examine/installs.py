@@ -6,15 +6,15 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from relay.config import SlackConfig
+from relay.config import OAuthConfig, SlackConfig
 from relay.domain.findings import Finding, good, wrong
 from relay.slack.examine.app import refused_token, unasked
 from relay.slack.installing.oauth import OAuth
 from relay.slack.installing.seal import SealError, TokenSeal
 from relay.slack.verdicts import CARRIERS, code, passing
 
-KEYS = "RELAY_TOKEN_KEYS"
 ABOUT = "SLACK_CLIENT_ID, SLACK_CLIENT_SECRET"
+_KEYS = "RELAY_TOKEN_KEYS"
 _NO_SUCH_CODE = "invalid_code"
 _WHERE = "the app's page, Basic Information, App Credentials"
 
@@ -34,16 +34,16 @@ async def installs(client: AsyncWebClient, config: SlackConfig) -> list[Finding]
     return findings
 
 
-def tokens(config: SlackConfig, sealed: Sequence[tuple[str, Any]]) -> list[Finding]:
+def tokens(oauth: OAuthConfig, sealed: Sequence[tuple[str, Any]]) -> list[Finding]:
     """Return whether the keys open the tokens that are kept of each workspace."""
-    if config.oauth is None or not sealed:
+    if not sealed:
         return []
-    seal = TokenSeal(key.get_secret_value() for key in config.oauth.keys)
+    seal = TokenSeal(key.get_secret_value() for key in oauth.keys)
     unopened = [team_id for team_id, token in sealed if not _opens(seal, team_id, token)]
     if unopened:
         fix = "Put the key that sealed them behind the first one, after a comma."
-        return [wrong(KEYS, f"none of them opens the tokens of {', '.join(unopened)}", fix)]
-    return [good(KEYS, f"workspaces whose tokens they open: {len(sealed)}")]
+        return [wrong(_KEYS, f"none of them opens the tokens of {', '.join(unopened)}", fix)]
+    return [good(_KEYS, f"workspaces whose tokens they open: {len(sealed)}")]
 
 
 def _opens(seal: TokenSeal, team_id: str, token: Any) -> bool:
